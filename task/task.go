@@ -1,0 +1,85 @@
+package task
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+
+	"github.com/hone-rl/hone"
+)
+
+// Task is a set of problems and their rules. Every method is a pure function of its arguments and of the task's configuration,
+// is safe for concurrent use, and returns in bounded time whatever the text: completions come from a model and may be anything.
+type Task interface {
+	// Name is what [hone.Problem] calls the task, such as "game24".
+	Name() string
+	// Problem rebuilds a problem from its key. It canonicalises (the numbers of a puzzle may come in any order) and returns
+	// [hone.ErrInvalid], with the value and what would be right, for a key that names no problem of this task.
+	Problem(key string) (hone.Problem, error)
+	// Problems is a split in a fixed order, without duplicates. An unknown split, or one whose data was not handed in, is
+	// [hone.ErrNotFound]. The caller owns the slice.
+	Problems(split hone.Split) ([]hone.Problem, error)
+	// Steps splits a completion into its steps. For tasks whose steps are lines, each step followed by "\n" gives the
+	// completion back, the last "\n" excepted where the completion lacks it. An empty completion has no steps.
+	Steps(completion string) []string
+	// Check judges each step of the completion, in order, carrying the state along: one StepCheck for each of Steps.
+	Check(p hone.Problem, completion string) []StepCheck
+	// Verify judges the final answer.
+	Verify(p hone.Problem, completion string) Verdict
+	// State is what the completion has reached, in canonical form: two completions with equal states have the same
+	// continuations left, up to returns to earlier states. Terminal tells that an answer was given, right or wrong.
+	State(p hone.Problem, completion string) (state string, terminal bool)
+	// Need is the number of steps of a shortest solution, the answer included; 0 for a problem that is not of this task.
+	Need(p hone.Problem) int
+}
+
+// StepKind says what a step tries to be. Values are stored; append only.
+type StepKind string
+
+// The kinds of steps.
+const (
+	// StepOperation computes something new.
+	StepOperation StepKind = "operation"
+	// StepBack gives up a branch and returns to an earlier state.
+	StepBack StepKind = "back"
+	// StepAnswer gives the answer. The first one counts; every step after it is out of place.
+	StepAnswer StepKind = "answer"
+	// StepOther is anything else.
+	StepOther StepKind = "other"
+)
+
+// StepCheck is the finding on one step. A step that is parsed, true and legal is a good step, and only a good step moves the
+// state: after any other the state stays what it was before the step.
+type StepCheck struct {
+	Kind StepKind `json:"kind"`
+	// Parsed tells that the step follows the grammar.
+	Parsed bool `json:"parsed"`
+	// True tells that what the step states holds by itself (its arithmetic); false where it is not parsed.
+	True bool `json:"true"`
+	// Legal tells that the step was allowed where it stands: it uses what is there, states rightly what is left, skips nothing.
+	Legal bool `json:"legal"`
+	// State is the state after the step, as [Task.State] writes it.
+	State string `json:"state"`
+	// Reason says why, for a person.
+	Reason string `json:"reason"`
+}
+
+// Good tells that the step is parsed, true and legal.
+func (c StepCheck) Good() bool { return c.Parsed && c.True && c.Legal }
+
+// Verdict is the finding on the final answer.
+type Verdict struct {
+	Outcome hone.Outcome `json:"outcome"`
+	// Reason says why, for a person.
+	Reason string `json:"reason"`
+}
+
+// Digest is the SHA-256, in hex, of the problems' identities in order, so that a run can record which problems it was given.
+func Digest(problems []hone.Problem) string {
+	h := sha256.New()
+	for _, p := range problems {
+		// A hash never fails to write; no key holds a line end.
+		_, _ = io.WriteString(h, p.ID()+"\n")
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
