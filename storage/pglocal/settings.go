@@ -1,0 +1,47 @@
+package pglocal
+
+import "os"
+
+// settings suit a small machine that also trains: little memory held, no parallel query, no network. They go on the command
+// line, so that a change here reaches existing clusters.
+var settings = []string{
+	"listen_addresses=",
+	"unix_socket_permissions=0700",
+	"max_connections=100",
+	"shared_buffers=128MB",
+	"work_mem=16MB",
+	"maintenance_work_mem=64MB",
+	"effective_cache_size=1GB",
+	"max_wal_size=1GB",
+	"max_parallel_workers_per_gather=0", // parallel workers need /dev/shm, which containers keep small
+	"jit=off",
+	"timezone=UTC",
+	"log_timezone=UTC",
+	"log_checkpoints=off",
+	"lc_messages=C", // serverError reads the messages
+}
+
+// fastSettings give up what only a crash of the machine needs.
+var fastSettings = []string{
+	"fsync=off",
+	"full_page_writes=off",
+	"synchronous_commit=off",
+	"shared_buffers=32MB",
+	"max_wal_size=256MB",
+	"autovacuum_naptime=1h",
+}
+
+func arguments(l layout, fast bool) []string {
+	args := []string{"-D", l.data, "-k", l.socket}
+	all := settings
+	if fast {
+		all = append(all[:len(all):len(all)], fastSettings...)
+	}
+	for _, s := range all {
+		args = append(args, "-c", s)
+	}
+	return args
+}
+
+// environment is all that the binaries see: nothing of the owner's PG* variables or secrets.
+func environment() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"} }
