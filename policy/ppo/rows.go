@@ -1,0 +1,70 @@
+package ppo
+
+import (
+	"fmt"
+
+	"github.com/hone-rl/hone"
+)
+
+// Kind says what a row of a packed batch is to the loss.
+type Kind uint8
+
+// The kinds of rows.
+const (
+	// KindNone takes no part: a prompt's row, or padding.
+	KindNone Kind = iota
+	// KindSample scores a token that the policy sampled.
+	KindSample
+	// KindImitation scores a token that search chose.
+	KindImitation
+)
+
+// Rows is what the loss reads of a packed batch besides the outputs of the graph. Every slice is [N], row i belonging to the
+// token that the batch's row i predicts. Only Kind is read where it is [KindNone], and only Kind and the graph's log-probability
+// where it is [KindImitation]; anything else there, NaN included, touches no result.
+type Rows struct {
+	Kind []Kind
+	// LogpOld is the token's log-probability under the policy that sampled it, frozen over all epochs.
+	LogpOld []float64
+	// LogpRef is the same under the reference policy.
+	LogpRef []float64
+	// Advantages are whitened, as the gradient uses them.
+	Advantages []float64
+	// Returns are what the value head is trained towards, from advantages that were not whitened.
+	Returns []float64
+	// ValuesOld is the sampling policy's value, frozen over all epochs.
+	ValuesOld []float64
+}
+
+// makeRows is n rows that take no part.
+func makeRows(n int) Rows {
+	return Rows{
+		Kind:    make([]Kind, n),
+		LogpOld: make([]float64, n), LogpRef: make([]float64, n), Advantages: make([]float64, n),
+		Returns: make([]float64, n), ValuesOld: make([]float64, n),
+	}
+}
+
+// validate checks that all slices are of one length.
+func (r Rows) validate() error {
+	n := len(r.Kind)
+	for _, c := range []struct {
+		name string
+		n    int
+	}{
+		{"logp_old", len(r.LogpOld)},
+		{"logp_ref", len(r.LogpRef)},
+		{"advantages", len(r.Advantages)},
+		{"returns", len(r.Returns)},
+		{"values_old", len(r.ValuesOld)},
+	} {
+		if c.n != n {
+			return fmt.Errorf("ppo rows: %d %s for %d rows: %w", c.n, c.name, n, hone.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// Totals is the number of tokens of each kind in a whole minibatch. Every part of a minibatch is divided by these and not by its
+// own, so that the gradients of the parts add up to the gradient of the whole.
+type Totals struct{ Samples, Imitations int }
