@@ -1,0 +1,111 @@
+package temporallocal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hone-rl/hone"
+)
+
+// Options says where the server keeps its data and where it listens. Only URL must be given.
+type Options struct {
+	// URL is a postgres:// URL of the Postgres server, with the name of a database that exists. A socket directory goes into the
+	// host parameter: postgres://hone@/postgres?host=/run/hone&port=5432. The user must be allowed to create databases, unless
+	// both of the server's databases are there already.
+	URL string
+	// Database is the name of the main database; visibility records go to Database + "_visibility". "" means "temporal".
+	Database string
+	// Namespace is registered and usable when Start returns. "" means "default".
+	Namespace string
+	// Retention is how long histories of closed workflows are kept, >= 24 h; 0 means 30 days. It counts only when the namespace
+	// is first registered.
+	Retention time.Duration
+	// Port is the TCP port of the front end on 127.0.0.1; 0 means a free one, chosen anew at each start.
+	Port int
+	// Logger receives the server's own records: its errors as warnings, the rest at debug level. Nil discards them.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Database == "" {
+		o.Database = "temporal"
+	}
+	if o.Namespace == "" {
+		o.Namespace = "default"
+	}
+	if o.Retention == 0 {
+		o.Retention = 30 * 24 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func (o Options) visibility() string { return o.Database + "_visibility" }
+
+// Validate joins all faults of the options; every one wraps [hone.ErrInvalid].
+func (o Options) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf(format+": %w", append(args, hone.ErrInvalid)...))
+	}
+	if _, err := parseURL(o.URL); err != nil {
+		faults = append(faults, err)
+	}
+	if strings.ContainsAny(o.Database, "\"\x00") {
+		fault("temporal database name %q: want a name without quotes", o.Database)
+	}
+	if o.Retention != 0 && o.Retention < 24*time.Hour {
+		fault("temporal retention %v: want at least 24h, or 0 for 30 days", o.Retention)
+	}
+	if o.Port < 0 || o.Port > 65535 {
+		fault("temporal port %d: want 0 to 65535", o.Port)
+	}
+	return errors.Join(faults...)
+}
+
+// postgres is an address of a Postgres server as Temporal's plugin takes it: pieces of a URL whose parameters override its
+// host part, which is what lets a socket directory through.
+type postgres struct {
+	user       string
+	password   string
+	attributes map[string]string
+}
+
+// parseURL takes a URL apart, filling gaps from the standard Postgres environment and password file as pgx does.
+func parseURL(raw string) (postgres, error) {
+	parsed, err := url.Parse(raw)
+	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql") {
+		return postgres{}, fmt.Errorf("database address: want a postgres:// URL: %w", hone.ErrInvalid)
+	}
+	config, err := pgx.ParseConfig(raw)
+	if err != nil {
+		return postgres{}, fmt.Errorf("database address: %w: %w", err, hone.ErrInvalid)
+	}
+	p := postgres{user: config.User, password: config.Password, attributes: map[string]string{}}
+	for name, values := range parsed.Query() {
+		switch name {
+		case "user", "password", "dbname", "database":
+		default:
+			p.attributes[name] = values[0]
+		}
+	}
+	p.attributes["host"] = config.Host
+	p.attributes["port"] = strconv.Itoa(int(config.Port))
+	p.attributes["user"] = config.User
+	if config.Password != "" {
+		p.attributes["password"] = config.Password
+	}
+	if p.attributes["sslmode"] == "" {
+		p.attributes["sslmode"] = "prefer"
+	}
+	return p, nil
+}
