@@ -51,5 +51,5 @@ func (p *pool) better(a, b int32) bool {
 	if p.nodes[a].visits != p.nodes[b].visits {
 		return p.nodes[a].visits > p.nodes[b].visits
 	}
-	return p.q(a) > p.q(b)
+	return p.nodes[a].q > p.nodes[b].q
 }

@@ -55,7 +55,7 @@ func (p *pool) earned(c, favourite int32) int32 {
 	low, spread := p.bounds(0)
 	factor := p.exploration(p.nodes[0].visits)
 	score := func(c, visits int32) float64 {
-		return (p.q(c)-low)/spread + factor*p.nodes[c].prior/float64(visits+1)
+		return (p.nodes[c].q-low)/spread + factor*p.nodes[c].prior/float64(visits+1)
 	}
 	limit := score(favourite, p.nodes[favourite].visits)
 	visits := n.visits

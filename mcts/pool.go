@@ -17,6 +17,7 @@ type node struct {
 	reward   float64 // earned on the way in from the parent
 	raw      float64 // the evaluator's value
 	valueSum float64 // of the returns backed up
+	q        float64 // reward + discount * the mean of those; 0 before the first visit
 	visits   int32
 	parent   int32
 	first    int32 // index of the first child; count children follow each other
@@ -39,15 +40,6 @@ func (n *node) value() float64 {
 type pool struct {
 	cfg   Config
 	nodes []node
-}
-
-// q is the return of taking the action into node i, under the configured discount; 0 before the first visit.
-func (p *pool) q(i int32) float64 {
-	n := &p.nodes[i]
-	if n.visits == 0 {
-		return 0
-	}
-	return n.reward + p.cfg.Discount*n.value()
 }
 
 // children is the half-open range of the children of node i.
@@ -74,6 +66,7 @@ func (p *pool) backup(i int32, value float64) {
 		n := &p.nodes[i]
 		n.valueSum += value
 		n.visits++
+		n.q = n.reward + p.cfg.Discount*n.value()
 		value = n.reward + p.cfg.Discount*value
 	}
 }

@@ -21,7 +21,7 @@ func (p *pool) selectChild(i int32) int32 {
 		}
 		score := factor * n.explore / float64(n.visits+1)
 		if n.visits > 0 {
-			score += (p.q(c) - low) / spread
+			score += (n.q - low) / spread
 		}
 		if score > bestScore {
 			best, bestScore = c, score
@@ -43,9 +43,8 @@ func (p *pool) bounds(i int32) (low, spread float64) {
 	high := low
 	lo, hi := p.children(i)
 	for c := lo; c < hi; c++ {
-		if p.nodes[c].visits > 0 {
-			q := p.q(c)
-			low, high = min(low, q), max(high, q)
+		if n := &p.nodes[c]; n.visits > 0 {
+			low, high = min(low, n.q), max(high, n.q)
 		}
 	}
 	return low, max(high-low, minSpread)

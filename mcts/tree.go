@@ -67,7 +67,7 @@ func (t *Tree[S]) Node(i int) Node {
 	n := &t.nodes[i]
 	return Node{
 		Node: i, Parent: int(n.parent), Depth: int(n.depth), Order: int(n.order),
-		Visits: int(n.visits), ValueSum: n.valueSum, Q: t.q(int32(i)), Raw: n.raw,
+		Visits: int(n.visits), ValueSum: n.valueSum, Q: n.q, Raw: n.raw,
 		Prior: n.prior, Reward: n.reward, Terminal: n.terminal, Masked: n.masked, Action: t.keys[i],
 	}
 }
