@@ -1,0 +1,98 @@
+package kernel
+
+import "math"
+
+// queryBlock is the number of query rows scored at once: larger blocks waste more of the causal triangle, smaller ones more calls.
+const queryBlock = 64
+
+// Attention is the shape of causal grouped-query attention over packed sequences. A packed row holds the query heads, then the key heads,
+// then the value heads; query heads that share a key head are neighbours. Ainslie et al. 2023, arXiv:2305.13245.
+type Attention struct {
+	// Heads is a multiple of KVHeads.
+	Heads, KVHeads, HeadDim int
+	// Starts is [B+1]: sequence b is rows Starts[b] to Starts[b+1]-1, and each of its tokens sees itself and those before it.
+	Starts []int32
+}
+
+// Width is the length of a packed row: (Heads + 2*KVHeads) * HeadDim.
+func (a Attention) Width() int { return (a.Heads + 2*a.KVHeads) * a.HeadDim }
+
+// Attend writes softmax(q*k/sqrt(headDim))*v for every token and head: out is [N, Heads*HeadDim], packed is [N, Width]. lse, [N, Heads],
+// receives the logarithm of each softmax's denominator, which AttendGrad needs.
+func (s *Set) Attend(a Attention, out, lse, packed []float32) {
+	s.Parallel((len(a.Starts)-1)*a.KVHeads, 1, func(lo, hi int) {
+		for unit := lo; unit < hi; unit++ {
+			s.attendGroup(a, unit, out, lse, packed)
+		}
+	})
+}
+
+// span is one sequence and one group of heads: the rows from first on, length of them, and where in a row things stand.
+type span struct {
+	first, length int
+	// firstHead and lastHead are the query heads of the group; key and value are columns of a packed row.
+	firstHead, lastHead, key, value int
+	// width, columns: row strides of packed and of out. stride: row stride of the scores, rounded up to whole registers.
+	width, columns, stride int
+	scale                  float32
+}
+
+func (a Attention) span(unit int) span {
+	b, group := unit/a.KVHeads, unit%a.KVHeads
+	shared := a.Heads / a.KVHeads
+	n := int(a.Starts[b+1] - a.Starts[b])
+	return span{
+		first: int(a.Starts[b]), length: n,
+		firstHead: group * shared, lastHead: (group + 1) * shared,
+		key: (a.Heads + group) * a.HeadDim, value: (a.Heads + a.KVHeads + group) * a.HeadDim,
+		width: a.Width(), columns: a.Heads * a.HeadDim, stride: (n + 7) &^ 7,
+		scale: float32(1 / math.Sqrt(float64(a.HeadDim))),
+	}
+}
+
+// scores fills p, [m, p.stride], with scale * q*k for the m query rows from row q0 of the sequence on, over the first n keys.
+func (s *Set) scores(p []float32, a Attention, u span, packed []float32, head, q0, m int) {
+	s.Gemm(false, true, m, q0+m, a.HeadDim, u.scale,
+		packed[(u.first+q0)*u.width+head*a.HeadDim:], u.width, packed[u.first*u.width+u.key:], u.width, 0, p, u.stride)
+}
+
+func (s *Set) attendGroup(a Attention, unit int, out, lse, packed []float32) {
+	u := a.span(unit)
+	buffer := s.borrow(queryBlock * u.stride)
+	defer s.release(buffer)
+	p := *buffer
+	for head := u.firstHead; head < u.lastHead; head++ {
+		for q0 := 0; q0 < u.length; q0 += queryBlock {
+			m := min(queryBlock, u.length-q0)
+			n := q0 + m
+			s.scores(p, a, u, packed, head, q0, m)
+			for i := range m {
+				row := p[i*u.stride : i*u.stride+u.stride]
+				lse[(u.first+q0+i)*a.Heads+head] = s.softmaxPrefix(row[:(n+7)&^7], q0+i+1)
+			}
+			s.Gemm(false, false, m, a.HeadDim, n, 1, p, u.stride, packed[u.first*u.width+u.value:], u.width,
+				0, out[(u.first+q0)*u.columns+head*a.HeadDim:], u.columns)
+		}
+	}
+}
+
+// softmaxPrefix makes row[:n] a softmax and the rest 0, and returns the logarithm of its denominator.
+func (s *Set) softmaxPrefix(row []float32, n int) float32 {
+	top := s.vectors.max(row[:n])
+	live := s.expPrefix(row, n, -top)
+	total := s.vectors.sum(live)
+	s.vectors.scale(1/total, live)
+	return top + float32(math.Log(float64(total)))
+}
+
+// expPrefix replaces row[:n] by exp(row + shift) and the rest by 0. It returns row[:n] rounded up to whole registers.
+func (s *Set) expPrefix(row []float32, n int, shift float32) []float32 {
+	live := row[:min((n+7)&^7, len(row))]
+	s.vectors.shift(shift, row[:n])
+	for j := n; j < len(live); j++ {
+		live[j] = float32(math.Inf(-1))
+	}
+	s.vectors.exp(live)
+	clear(row[len(live):])
+	return live
+}

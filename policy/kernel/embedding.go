@@ -1,0 +1,22 @@
+package kernel
+
+// embedColumns is the width of the piece of every row that one goroutine gathers or scatters.
+const embedColumns = 64
+
+// Embed writes the rows of table that tokens name: table is [V, width], tokens is [N], y is [N, width].
+func (s *Set) Embed(y, table []float32, tokens []int32, width int) {
+	for i, t := range tokens {
+		copy(y[i*width:(i+1)*width], table[int(t)*width:])
+	}
+}
+
+// EmbedGrad writes the gradient for the table, dtable [V, width], from that for y, dy [N, width]: each token's row is added to
+// its own, in the order of the tokens.
+func (s *Set) EmbedGrad(dtable, dy []float32, tokens []int32, width int) {
+	clear(dtable)
+	s.Parallel(width, embedColumns, func(lo, hi int) {
+		for i, t := range tokens {
+			s.vectors.add(dtable[int(t)*width+lo:int(t)*width+hi], dy[i*width+lo:i*width+hi])
+		}
+	})
+}

@@ -1,0 +1,84 @@
+package kernel
+
+import "math"
+
+// normGrain is the number of rows in one piece of work; sums over rows are taken piece by piece.
+const normGrain = 128
+
+// Norm is a root-mean-square normalisation with a learned scale. Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4.
+type Norm struct {
+	// Weight is [D].
+	Weight []float32
+	// Eps is added to the mean square, > 0.
+	Eps float32
+}
+
+// RMSNorm writes y = x * r * weight for each row, r = 1/sqrt(mean(x^2) + eps). x and y are [N, D] and may be the same slice. r goes to rstd, [N],
+// unless that is nil.
+func (s *Set) RMSNorm(n Norm, y, x, rstd []float32) {
+	width := len(n.Weight)
+	s.Parallel(len(x)/width, normGrain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			row, out := x[i*width:(i+1)*width], y[i*width:(i+1)*width]
+			r := reciprocalRoot(s.Dot(row, row)/float32(width) + n.Eps)
+			weight := n.Weight[:len(row)]
+			out = out[:len(row)]
+			for j, v := range row {
+				out[j] = v * r * weight[j]
+			}
+			if rstd != nil {
+				rstd[i] = r
+			}
+		}
+	})
+}
+
+// NormGrad is what the backward pass of RMSNorm reads and writes; D is the width of the norm.
+type NormGrad struct {
+	// DX is [N, D], written. It may be DY.
+	DX []float32
+	// DWeight is [D], written.
+	DWeight []float32
+	// DY and X are [N, D], Rstd is [N].
+	DY, X, Rstd []float32
+}
+
+// RMSNormGrad fills g.DX and g.DWeight. With u = dy*weight: dx = r*(u - x*r^2*mean(u*x)), dweight = sum over rows of dy*x*r.
+func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
+	width := len(n.Weight)
+	rows := len(g.X) / width
+	pieces := (rows + normGrain - 1) / normGrain
+	buffer := s.borrow(pieces * width)
+	defer s.release(buffer)
+	partial := *buffer
+	clear(partial)
+	s.Parallel(rows, normGrain, func(lo, hi int) {
+		piece := lo / normGrain
+		sums := partial[piece*width : (piece+1)*width]
+		for i := lo; i < hi; i++ {
+			from, to := i*width, (i+1)*width
+			normRowGrad(n.Weight, g.DX[from:to], sums, g.DY[from:to], g.X[from:to], g.Rstd[i])
+		}
+	})
+	clear(g.DWeight)
+	for piece := range pieces {
+		s.Add(partial[piece*width:(piece+1)*width], g.DWeight)
+	}
+}
+
+func normRowGrad(weight, dx, sums, dy, x []float32, r float32) {
+	weight, dx, sums, dy = weight[:len(x)], dx[:len(x)], sums[:len(x)], dy[:len(x)]
+	var l [4]float32
+	for j, v := range x {
+		l[j&3] += dy[j] * weight[j] * v
+	}
+	mean := ((l[0] + l[1]) + (l[2] + l[3])) / float32(len(x))
+	scale := r * r * mean
+	for j, v := range x {
+		d := dy[j]
+		sums[j] += d * v * r
+		dx[j] = r * (d*weight[j] - v*scale)
+	}
+}
+
+func reciprocalRoot(x float32) float32 { return 1 / float32(math.Sqrt(float64(x))) }

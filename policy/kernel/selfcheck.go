@@ -1,0 +1,123 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hone-rl/hone"
+)
+
+// checkTolerance, times sqrt(k) and the size of the result, bounds the float32 error of a sum of k products: the unit in the
+// last place is 6e-8, and rounding errors add up like a random walk.
+const checkTolerance = 1e-6
+
+// SelfCheck compares the set with obvious float64 loops on a few odd sizes and tests the promise of MatMulInvariant. It takes
+// milliseconds. A difference is an error that wraps hone.ErrInvalid and names the function: the library must not be used.
+func (s *Set) SelfCheck() error {
+	for _, size := range [][3]int{{1, 1, 1}, {3, 17, 5}, {33, 64, 128}, {70, 31, 344}} {
+		for _, transposed := range [][2]bool{{false, false}, {false, true}, {true, false}, {true, true}} {
+			p := Product{TransA: transposed[0], TransB: transposed[1], M: size[0], N: size[1], K: size[2], Alpha: 0.5, Beta: 2}
+			if err := s.checkProduct(p); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.checkExp(); err != nil {
+		return err
+	}
+	return s.checkInvariant(Product{TransB: true, M: 3 * InvariantRows / 2, N: 64, K: 128, Alpha: 1})
+}
+
+func (s *Set) checkProduct(p Product) error {
+	p.LDA, p.LDB, p.LDC = p.K+1, p.N+2, p.N+3
+	if p.TransA {
+		p.LDA = p.M + 1
+	}
+	if p.TransB {
+		p.LDB = p.K + 2
+	}
+	a, b := wave((p.M+p.K)*p.LDA, 1), wave((p.N+p.K)*p.LDB, 2)
+	c := wave(p.M*p.LDC, 3)
+	want := slowProduct(p, a, b, c)
+	s.MatMulSum(p, a, b, c)
+	for i := range p.M {
+		for j := range p.N {
+			diff := math.Abs(float64(c[i*p.LDC+j]) - want[i*p.N+j])
+			if !(diff <= checkTolerance*math.Sqrt(float64(p.K+1))*max(1, math.Abs(want[i*p.N+j]))) {
+				return fmt.Errorf("kernels %s: product %+v: element [%d, %d] is %v, want %v: %w",
+					s.fingerprint, p, i, j, c[i*p.LDC+j], want[i*p.N+j], hone.ErrInvalid)
+			}
+		}
+	}
+	return nil
+}
+
+// slowProduct is the product in float64, [M, N].
+func slowProduct(p Product, a, b, c []float32) []float64 {
+	out := make([]float64, p.M*p.N)
+	for i := range p.M {
+		for j := range p.N {
+			sum := 0.0
+			for k := range p.K {
+				at, bt := i*p.LDA+k, k*p.LDB+j
+				if p.TransA {
+					at = k*p.LDA + i
+				}
+				if p.TransB {
+					bt = j*p.LDB + k
+				}
+				sum += float64(a[at]) * float64(b[bt])
+			}
+			out[i*p.N+j] = float64(p.Alpha) * sum
+			if p.Beta != 0 {
+				out[i*p.N+j] += float64(p.Beta) * float64(c[i*p.LDC+j])
+			}
+		}
+	}
+	return out
+}
+
+func (s *Set) checkExp() error {
+	x := wave(37, 4)
+	for i := range x {
+		x[i] *= 80
+	}
+	y := append([]float32(nil), x...)
+	s.Exp(y)
+	for i, v := range x {
+		want := math.Exp(float64(v))
+		if !(math.Abs(float64(y[i])-want) <= checkTolerance*want) {
+			return fmt.Errorf("kernels %s: exp(%v) is %v, want %v: %w", s.fingerprint, v, y[i], want, hone.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// checkInvariant computes some rows in company and each of them alone.
+func (s *Set) checkInvariant(p Product) error {
+	p.LDA, p.LDB, p.LDC = p.K, p.K, p.N
+	a, b := wave(p.M*p.K, 5), wave(p.N*p.K, 6)
+	together, alone := make([]float32, p.M*p.N), make([]float32, p.N)
+	s.MatMulInvariant(p, a, b, together)
+	for i := range p.M {
+		one := p
+		one.M = 1
+		s.MatMulInvariant(one, a[i*p.K:], b, alone)
+		for j, v := range alone {
+			if math.Float32bits(v) != math.Float32bits(together[i*p.N+j]) {
+				return fmt.Errorf("kernels %s: row %d of a product depends on its neighbours: column %d is %v alone, %v with them: %w",
+					s.fingerprint, i, j, v, together[i*p.N+j], hone.ErrInvalid)
+			}
+		}
+	}
+	return nil
+}
+
+// wave is n numbers in [-1, 1] without a pattern that a fault could hide in.
+func wave(n int, phase float64) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(math.Sin(float64(i*i%977)*0.7 + phase))
+	}
+	return x
+}
