@@ -1,0 +1,175 @@
+package ppo
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hone-rl/hone"
+)
+
+// Scored is a trajectory with its reward.
+type Scored struct {
+	Trajectory hone.Trajectory
+	Breakdown  hone.Breakdown
+}
+
+// Census says what became of the trajectories given to an update; its counts add up to their number.
+type Census struct {
+	// Sampled are trained on by the policy gradient.
+	Sampled int `json:"sampled"`
+	// Imitated are right answers found by search and trained on by cross-entropy.
+	Imitated int `json:"imitated"`
+	// Unjudged were left out because the verifier timed out, crashed or could not read the answer: no judgement is no zero.
+	Unjudged int `json:"unjudged"`
+	// Failed were left out because the sampler failed.
+	Failed int `json:"failed"`
+	// Unwanted are search's lines that were left out because their answer is wrong or imitation is off.
+	Unwanted int `json:"unwanted"`
+}
+
+// sample is one trajectory on its way through an update. Slices are [T].
+type sample struct {
+	trajectory *hone.Trajectory
+	imitation  bool
+	// ends is [S]: the index after the last token of each step.
+	ends []int
+	// task is the reward of each step on its last token, before anything is charged for the divergence.
+	task []float64
+	// rewards is what the advantages are made of: task, less the charge.
+	rewards                     []float64
+	logpOld, logpRef, valuesOld []float64
+	advantages, returns         []float64
+	bootstrap                   float64
+}
+
+// rows is the number of rows the sample takes in a packed batch: each token but the last predicts the next.
+func (s *sample) rows() int { return len(s.trajectory.Prompt) + len(s.trajectory.Tokens) - 1 }
+
+// gather picks the trajectories to train on, in the order of their ids whatever the order given, and takes their numbers.
+//
+// A trajectory whose parts disagree in length, and two of one id, are [hone.ErrInvalid]; a number that isn't finite is
+// [hone.ErrNonFinite]. No trajectory to train on by the policy gradient is an error too: a batch that is masked altogether has
+// no loss, not a loss of 0.
+func gather(scored []Scored, c Config) (samples, imitations []*sample, census Census, err error) {
+	order := make([]*Scored, len(scored))
+	for i := range scored {
+		order[i] = &scored[i]
+	}
+	slices.SortFunc(order, func(a, b *Scored) int { return compareIDs(a.Trajectory.ID, b.Trajectory.ID) })
+	for i, s := range order {
+		t, outcome := &s.Trajectory, s.Breakdown.Outcome
+		if i > 0 && order[i-1].Trajectory.ID == t.ID {
+			return nil, nil, census, fmt.Errorf("trajectory %v is there twice: %w", t.ID, hone.ErrInvalid)
+		}
+		search := t.Source == hone.SourceSearch
+		switch {
+		case t.Finish == hone.FinishError:
+			census.Failed++
+			continue
+		case !outcome.Judged():
+			census.Unjudged++
+			continue
+		case search && (c.ImitationCoef == 0 || outcome != hone.OutcomeRight):
+			census.Unwanted++
+			continue
+		}
+		made, err := newSample(s, c)
+		if err != nil {
+			return nil, nil, census, fmt.Errorf("trajectory %v: %w", t.ID, err)
+		}
+		if search {
+			census.Imitated++
+			imitations = append(imitations, made)
+		} else {
+			census.Sampled++
+			samples = append(samples, made)
+		}
+	}
+	if len(samples) == 0 {
+		return nil, nil, census, fmt.Errorf("no sampled trajectory to train on among %d (%+v): %w", len(scored), census, hone.ErrInvalid)
+	}
+	return samples, imitations, census, nil
+}
+
+// compareIDs orders by run, iteration, sample.
+func compareIDs(a, b hone.TrajectoryID) int {
+	return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Iteration, b.Iteration), cmp.Compare(a.Sample, b.Sample))
+}
+
+// newSample checks a trajectory and widens its numbers. Search's lines need tokens alone.
+func newSample(s *Scored, c Config) (*sample, error) {
+	t := &s.Trajectory
+	out := &sample{trajectory: t, imitation: t.Source == hone.SourceSearch}
+	n := len(t.Tokens)
+	if len(t.Prompt) == 0 || n == 0 {
+		return nil, fmt.Errorf("%d prompt tokens and %d of completion, must be at least 1 each: %w", len(t.Prompt), n, hone.ErrInvalid)
+	}
+	if out.rows() > c.BatchTokens {
+		return nil, fmt.Errorf("%d rows do not fit batch_tokens %d: %w", out.rows(), c.BatchTokens, hone.ErrInvalid)
+	}
+	if out.imitation {
+		return out, nil
+	}
+	if len(t.Logp) != n || len(t.Values) != n {
+		return nil, fmt.Errorf("%d tokens, %d logp, %d values: %w", n, len(t.Logp), len(t.Values), hone.ErrInvalid)
+	}
+	var err error
+	if out.ends, out.task, err = stepRewards(s); err != nil {
+		return nil, err
+	}
+	if out.logpOld, err = widen("logp", t.Logp); err != nil {
+		return nil, err
+	}
+	if out.valuesOld, err = widen("value", t.Values); err != nil {
+		return nil, err
+	}
+	if t.Finish == hone.FinishLength && c.Truncation == TruncationBootstrap {
+		last, err := widen("bootstrap", []float32{t.Bootstrap})
+		if err != nil {
+			return nil, err
+		}
+		out.bootstrap = last[0]
+	}
+	return out, nil
+}
+
+// stepRewards puts each step's reward, over all layers, on the step's last token, once. ends is [S], task [T].
+func stepRewards(s *Scored) (ends []int, task []float64, err error) {
+	t := &s.Trajectory
+	if err := s.Breakdown.Validate(); err != nil {
+		return nil, nil, err
+	}
+	if s.Breakdown.Steps != len(t.Steps) {
+		return nil, nil, fmt.Errorf("%d steps, breakdown of %d: %w", len(t.Steps), s.Breakdown.Steps, hone.ErrInvalid)
+	}
+	task = make([]float64, len(t.Tokens))
+	at := 0
+	for i, reward := range s.Breakdown.StepRewards() {
+		step := t.Steps[i]
+		if step.From != at || step.To <= at || step.To > len(t.Tokens) {
+			return nil, nil, fmt.Errorf("step %d covers tokens [%d, %d), must start at %d and end by %d: %w",
+				i, step.From, step.To, at, len(t.Tokens), hone.ErrInvalid)
+		}
+		at = step.To
+		ends = append(ends, at)
+		task[at-1] += reward
+	}
+	if at != len(t.Tokens) {
+		return nil, nil, fmt.Errorf("steps cover %d of %d tokens: %w", at, len(t.Tokens), hone.ErrInvalid)
+	}
+	return ends, task, nil
+}
+
+// widen is the values in float64. One that isn't finite is [hone.ErrNonFinite], by name and index.
+func widen(name string, values []float32) ([]float64, error) {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+		if math.IsNaN(out[i]) || math.IsInf(out[i], 0) {
+			return nil, fmt.Errorf("%s %d is %v: %w", name, i, v, hone.ErrNonFinite)
+		}
+	}
+	return out, nil
+}
