@@ -22,7 +22,7 @@ const (
 	ErrorCorrupt = "hone.Corrupt"
 )
 
-// Heartbeat is what every activity reports every two seconds or sooner, from a ticker beside the work: what it does now and
+// Heartbeat is what every activity reports every two seconds, from a ticker beside the work: what it does now and
 // how far it is, for a person and for the server that would otherwise take it for dead.
 type Heartbeat struct {
 	// Phase names the work, such as "sample" or "epoch 2 of 4".
@@ -240,11 +240,9 @@ const (
 	StatusCancelled Status = "cancelled"
 )
 
-// FinishInput sets a run's status. Run is "" where the run was never prepared; then Name finds it, and a run that does not
-// exist is left alone without an error.
+// FinishInput sets a run's status.
 type FinishInput struct {
-	Run    hone.RunID `json:"run,omitempty"`
-	Name   string     `json:"name"`
+	Run    hone.RunID `json:"run"`
 	Status Status     `json:"status"`
 	// Reason says why in words; "" for a success.
 	Reason string `json:"reason,omitempty"`

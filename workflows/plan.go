@@ -1,0 +1,99 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
+)
+
+// Plan is what of a run's configuration decides the order of its work. All else is the activities' business.
+type Plan struct {
+	// Cycles is the number of cycles of the whole run, >= 0. A run that has more already does no further ones.
+	Cycles int `json:"cycles" yaml:"cycles"`
+	// Shards is the number of activities that one cycle's rollout is divided into, >= 1. It is part of no result: the
+	// trajectories are the same however they are divided.
+	Shards int `json:"shards" yaml:"shards"`
+	// Parallel is how many shards or evaluations run at once, >= 1.
+	Parallel int `json:"parallel" yaml:"parallel"`
+	// EvalEvery is the number of cycles between evaluations during training; 0 means none.
+	EvalEvery int `json:"eval_every" yaml:"eval_every"`
+	// Start is measured on version 0, Every during training, Final on the result.
+	Start []Measure `json:"start" yaml:"start"`
+	Every []Measure `json:"every" yaml:"every"`
+	Final []Measure `json:"final" yaml:"final"`
+	// ContinueEvery is the number of cycles after which the workflow goes on as a new execution, >= 1, to keep its history
+	// short; Temporal may ask for it sooner.
+	ContinueEvery int `json:"continue_every" yaml:"continue_every"`
+}
+
+// Measure is one evaluation: which problems, and how they are answered.
+type Measure struct {
+	Split hone.Split      `json:"split" yaml:"split"`
+	Mode  activities.Mode `json:"mode" yaml:"mode"`
+	// Limit is the number of problems; 0 means the whole split.
+	Limit int `json:"limit,omitempty" yaml:"limit"`
+}
+
+// DefaultPlan measures before and after on held-out problems, greedily and with search, with the accuracy on training problems
+// beside it, and greedily on held-out ones in between.
+func DefaultPlan() Plan {
+	heldOut := Measure{Split: hone.SplitHeldOut, Mode: activities.ModeGreedy}
+	ends := []Measure{
+		heldOut,
+		{Split: hone.SplitHeldOut, Mode: activities.ModeSearch},
+		{Split: hone.SplitTrain, Mode: activities.ModeGreedy, Limit: 200},
+	}
+	return Plan{
+		Cycles: 20, Shards: 4, Parallel: 2,
+		EvalEvery: 5, Start: ends, Every: []Measure{heldOut}, Final: ends,
+		ContinueEvery: 50,
+	}
+}
+
+// Validate joins all faults of the plan; every one wraps [hone.ErrInvalid].
+func (p Plan) Validate() error {
+	var faults []error
+	atLeast := func(name string, value, least int) {
+		if value < least {
+			faults = append(faults, fmt.Errorf("plan: %s %d: want at least %d: %w", name, value, least, hone.ErrInvalid))
+		}
+	}
+	atLeast("cycles", p.Cycles, 0)
+	atLeast("shards", p.Shards, 1)
+	atLeast("parallel", p.Parallel, 1)
+	atLeast("eval_every", p.EvalEvery, 0)
+	atLeast("continue_every", p.ContinueEvery, 1)
+	for _, list := range []struct {
+		name     string
+		measures []Measure
+	}{{"start", p.Start}, {"every", p.Every}, {"final", p.Final}} {
+		for i, m := range list.measures {
+			name := fmt.Sprintf("%s[%d]", list.name, i)
+			if m.Split == "" {
+				faults = append(faults, fmt.Errorf("plan: %s: split is empty: %w", name, hone.ErrInvalid))
+			}
+			if m.Mode != activities.ModeGreedy && m.Mode != activities.ModeSearch {
+				faults = append(faults, fmt.Errorf("plan: %s: mode %q: want %q or %q: %w",
+					name, m.Mode, activities.ModeGreedy, activities.ModeSearch, hone.ErrInvalid))
+			}
+			atLeast(name+".limit", m.Limit, 0)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// maxNameLength bounds a run's name, in bytes.
+const maxNameLength = 100
+
+// validateName accepts what is safe in a workflow id, a path and a shell.
+func validateName(name string) error {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	if name == "" || len(name) > maxNameLength || !strings.Contains(letters, name[:1]) || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(letters+"._-", r) }) {
+		return fmt.Errorf("run name %q: want 1 to %d letters, digits, dots, dashes and underscores, the first a letter or digit: %w",
+			name, maxNameLength, hone.ErrInvalid)
+	}
+	return nil
+}
