@@ -1,0 +1,43 @@
+package game24
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/task"
+)
+
+// Config says which problems there are to train on and what demonstrations look like. The held-out problems do not depend on it.
+type Config struct {
+	// Wide is how many puzzles to add to training beyond those of four numbers up to 13, >= 0: solvable ones of four numbers up to
+	// 30 and of three up to 60. There are about 19,000; more than there are means all.
+	Wide int `json:"wide" yaml:"wide"`
+	// Seed chooses which wide puzzles are taken where not all are.
+	Seed uint64 `json:"seed" yaml:"seed"`
+	// Traces shapes demonstrations.
+	Traces task.Traces `json:"traces" yaml:"traces"`
+	// Yao is the puzzles of [SplitYao], as [YaoPuzzles] picks them; empty when the list is not at hand. They are kept out of
+	// training, so a run's training set depends on whether they were given: record its [task.Digest].
+	Yao [][]int `json:"-" yaml:"-"`
+}
+
+// DefaultConfig trains on all wide puzzles.
+func DefaultConfig() Config { return Config{Wide: 20000, Traces: task.DefaultTraces()} }
+
+// Validate reports every field that is out of range.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Wide < 0 {
+		faults = append(faults, fmt.Errorf("wide %d: must be at least 0: %w", c.Wide, hone.ErrInvalid))
+	}
+	if err := c.Traces.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("traces: %w", err))
+	}
+	for i, puzzle := range c.Yao {
+		if err := standard(puzzle); err != nil {
+			faults = append(faults, fmt.Errorf("yao puzzle %d: %w", i, err))
+		}
+	}
+	return errors.Join(faults...)
+}
