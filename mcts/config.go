@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 )
 
 // maxSimulations keeps visits within 32 bits.

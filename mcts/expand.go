@@ -3,7 +3,7 @@ package mcts
 import (
 	"fmt"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 )
 
 // expand records what the evaluator said of node i, gives the node its children, and backs its value up.

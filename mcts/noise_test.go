@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 )
 
 // A Gamma(alpha, 1) has mean alpha and variance alpha. The tolerances are 5 standard errors of 40,000 draws at the largest

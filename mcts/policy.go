@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 )
 
 // Policy is the target that the search makes of its visits: for each of the root's children, in order, N^(1/temperature) over

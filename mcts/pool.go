@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 )
 
 // none is the index of no node: the root's parent, or the child of a node that has none to take.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 )
 
 // Run grows one tree from each root, all in lock-step, each by cfg.Simulations. Trees come in the order of their roots, and a

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	hone "github.com/hone-rl/hone"
+	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/mcts"
 )
 

@@ -1,0 +1,104 @@
+package rollout
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/mcts"
+	"github.com/hone-rl/hone/policy/decode"
+)
+
+// Config says how trajectories are made.
+type Config struct {
+	// MaxTokens is the most tokens of a completion, end of sequence included, >= 1. A completion that reaches it is cut off.
+	MaxTokens int `json:"max_tokens" yaml:"max_tokens"`
+	// Group is the number of samples for each prompt, >= 1.
+	Group int `json:"group" yaml:"group"`
+	// Batch is the most sequences handed to the decoder in one call, >= 1; the samples of one prompt stay together even where
+	// they are more. It bounds memory and sets how often progress is reported.
+	Batch int `json:"batch" yaml:"batch"`
+	// Sampling is how samples are drawn; its temperature is above 0.
+	Sampling decode.Sampling `json:"sampling" yaml:"sampling"`
+	// Search is how trees are grown.
+	Search SearchConfig `json:"search" yaml:"search"`
+}
+
+// SearchConfig says how trees over reasoning steps are grown.
+type SearchConfig struct {
+	// Tree is the search's own configuration. Its noise is for making trajectories; evaluation and solving go without.
+	Tree mcts.Config `json:"tree" yaml:"tree"`
+	// Candidates is the number of continuations sampled for an expansion, >= 1.
+	Candidates int `json:"candidates" yaml:"candidates"`
+	// Sampling is how candidates are drawn; its temperature is above 0, and priors are probabilities at that temperature.
+	Sampling decode.Sampling `json:"sampling" yaml:"sampling"`
+	// StepTokens is the most tokens of one step, >= 1. A step that reaches it without ending is cut off, which ends its line.
+	StepTokens int `json:"step_tokens" yaml:"step_tokens"`
+	// ValueMin and ValueMax are the range of rewards that judges give; the value head is clamped to it. A line that was cut off
+	// is worth ValueMin where there is no judge.
+	ValueMin float64 `json:"value_min" yaml:"value_min"`
+	ValueMax float64 `json:"value_max" yaml:"value_max"`
+	// Prune masks the candidates that the task's check finds not good (not parsed, untrue or not allowed). It hands the search
+	// knowledge that the policy may not have; without it the search sees the policy alone.
+	Prune bool `json:"prune" yaml:"prune"`
+}
+
+// DefaultConfig samples 8 completions a prompt of up to 192 tokens at temperature 1, and searches with 32 simulations of 6
+// candidates. A line of Game of 24 takes 10 to 20 tokens.
+func DefaultConfig() Config {
+	tree := mcts.DefaultConfig()
+	tree.Simulations = 32
+	return Config{
+		MaxTokens: 192, Group: 8, Batch: 256,
+		Sampling: decode.Sampling{Temperature: 1},
+		Search: SearchConfig{
+			Tree: tree, Candidates: 6, Sampling: decode.Sampling{Temperature: 1},
+			StepTokens: 48, ValueMin: 0, ValueMax: 1,
+		},
+	}
+}
+
+// Validate reports every field that is out of range, wrapping [hone.ErrInvalid].
+func (c Config) Validate() error {
+	return errors.Join(
+		atLeastOne("max_tokens", c.MaxTokens),
+		atLeastOne("group", c.Group),
+		atLeastOne("batch", c.Batch),
+		validSampling("sampling", c.Sampling),
+		c.Search.Validate(),
+	)
+}
+
+// Validate reports every field that is out of range, wrapping [hone.ErrInvalid].
+func (c SearchConfig) Validate() error {
+	faults := []error{
+		c.Tree.Validate(),
+		atLeastOne("search candidates", c.Candidates),
+		validSampling("search sampling", c.Sampling),
+		atLeastOne("search step_tokens", c.StepTokens),
+	}
+	if !(c.ValueMin < c.ValueMax) || math.IsInf(c.ValueMin, 0) || math.IsInf(c.ValueMax, 0) {
+		faults = append(faults, fmt.Errorf("search value_min %v and value_max %v: want finite numbers, the first below the second: %w",
+			c.ValueMin, c.ValueMax, hone.ErrInvalid))
+	}
+	return errors.Join(faults...)
+}
+
+func atLeastOne(name string, n int) error {
+	if n < 1 {
+		return fmt.Errorf("%s %d: want at least 1: %w", name, n, hone.ErrInvalid)
+	}
+	return nil
+}
+
+// validSampling also refuses the greedy temperature 0, at which all samples would be one.
+func validSampling(name string, s decode.Sampling) error {
+	if s.Temperature == 0 {
+		return fmt.Errorf("%s temperature 0: want a number above 0: %w", name, hone.ErrInvalid)
+	}
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

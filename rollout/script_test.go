@@ -1,0 +1,171 @@
+package rollout_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/decode"
+	"github.com/hone-rl/hone/policy/token"
+	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/task/game24"
+)
+
+// script is a policy written out by hand: what may follow each text, prompt included, and what each text is worth. It ends the
+// sequence where nothing is written.
+type script struct {
+	tokenizer token.Tokenizer
+	next      map[string][]move
+	values    map[string]float32
+	// calls holds the number of requests of each call of Generate.
+	calls []int
+}
+
+// move is one step with its probability; the first of a text is its likeliest.
+type move struct {
+	step string
+	prob float64
+}
+
+func (s *script) Generate(ctx context.Context, requests []decode.Request) ([]decode.Result, error) {
+	s.calls = append(s.calls, len(requests))
+	out := make([]decode.Result, len(requests))
+	for i, r := range requests {
+		out[i] = s.write(r)
+	}
+	return out, ctx.Err()
+}
+
+// write continues a text step by step. A step's first token has its probability, the others have 1.
+func (s *script) write(r decode.Request) decode.Result {
+	text, rng := s.tokenizer.Decode(r.Prompt), hone.Rand(r.Seed)
+	out := decode.Result{Finish: hone.FinishLength}
+	for len(out.Tokens) < r.MaxTokens {
+		m, tokens := s.draw(text, rng.Float64(), r.Sampling)
+		for i, id := range tokens[:min(len(tokens), r.MaxTokens-len(out.Tokens))] {
+			logp := 0.0
+			if i == 0 {
+				logp = math.Log(m.prob)
+			}
+			out.Tokens = append(out.Tokens, id)
+			out.Logp = append(out.Logp, float32(logp))
+			out.Values = append(out.Values, s.values[text])
+		}
+		text += m.step
+		if out.Tokens[len(out.Tokens)-1] == s.tokenizer.EOS() {
+			out.Finish = hone.FinishStop
+			return out
+		}
+		if len(r.Stop) > 0 && out.Tokens[len(out.Tokens)-1] == tokens[len(tokens)-1] {
+			out.Stopped = true
+			break
+		}
+	}
+	out.Bootstrap = s.values[text]
+	return out
+}
+
+func (s *script) draw(text string, u float64, how decode.Sampling) (move, []hone.TokenID) {
+	moves := s.next[text]
+	if len(moves) == 0 {
+		return move{prob: 1}, []hone.TokenID{s.tokenizer.EOS()}
+	}
+	m := moves[0]
+	if how.Temperature > 0 && how.TopK != 1 {
+		for _, m = range moves {
+			if u -= m.prob; u < 0 {
+				break
+			}
+		}
+	}
+	ids, err := s.tokenizer.Encode(m.step)
+	if err != nil {
+		panic(err)
+	}
+	return m, ids
+}
+
+func (s *script) Score(ctx context.Context, sequences []decode.Sequence) ([]decode.Scores, error) {
+	out := make([]decode.Scores, len(sequences))
+	for i, q := range sequences {
+		out[i].Logp = make([]float32, len(q.Tokens))
+		out[i].Values = make([]float32, len(q.Tokens))
+		for t := range q.Tokens {
+			out[i].Values[t] = s.values[s.tokenizer.Decode(q.Prompt)+s.tokenizer.Decode(q.Tokens[:t])]
+		}
+		out[i].Bootstrap = s.values[s.tokenizer.Decode(q.Prompt)+s.tokenizer.Decode(q.Tokens)]
+	}
+	return out, ctx.Err()
+}
+
+// The puzzle that the script knows, and the steps it may take.
+const (
+	prompt = "Use 4 5 6 10 to make 24.\n"
+	good1  = "10 - 4 = 6 (left: 5 6 6)\n"
+	good2  = "5 * 6 = 30 (left: 6 30)\n"
+	good3  = "30 - 6 = 24 (left: 24)\n"
+	right  = "Answer: (5 * (10 - 4)) - 6 = 24\n"
+	bad1   = "4 + 5 = 9 (left: 6 9 10)\n"
+	bad2   = "6 + 9 = 15 (left: 10 15)\n"
+	bad3   = "10 + 15 = 25 (left: 25)\n"
+	wrong  = "Answer: (6 + (4 + 5)) + 10 = 25\n"
+	untrue = "4 + 5 = 8 (left: 6 8 10)\n"
+)
+
+// misled is a policy whose likeliest line is wrong: the way that solves the puzzle is half as likely, at its first step, as the
+// way that does not, and its values know nothing.
+func misled() *script {
+	s := &script{tokenizer: token.Arithmetic(), values: map[string]float32{}}
+	line := func(first string, steps ...string) {
+		text := prompt + first
+		for _, step := range steps {
+			s.next[text] = []move{{step, 1}}
+			text += step
+		}
+	}
+	s.next = map[string][]move{prompt: {{bad1, 0.6}, {good1, 0.3}, {untrue, 0.1}}}
+	line(bad1, bad2, bad3, wrong)
+	line(good1, good2, good3, right)
+	return s
+}
+
+type fixture struct {
+	script  *script
+	task    *game24.Task
+	roller  *rollout.Roller
+	problem hone.Problem
+}
+
+// setup gives a roller over the misled policy.
+func setup(t *testing.T, change func(*rollout.Config)) fixture {
+	t.Helper()
+	game, err := game24.New(game24.DefaultConfig())
+	require.NoError(t, err)
+	problem, err := game.Problem("4 5 6 10")
+	require.NoError(t, err)
+	require.Equal(t, prompt, problem.Prompt)
+	cfg := rollout.DefaultConfig()
+	cfg.Search.Candidates = 16 // of which the step that matters is one, but for 1 case in 200
+	if change != nil {
+		change(&cfg)
+	}
+	s := misled()
+	roller, err := rollout.New(s, s.tokenizer, game, cfg)
+	require.NoError(t, err)
+	return fixture{script: s, task: game, roller: roller, problem: problem}
+}
+
+// judge is 1 for a right answer and 0 otherwise.
+func (f fixture) judge(p hone.Problem, completion string) float64 {
+	if f.task.Verify(p, completion).Outcome == hone.OutcomeRight {
+		return 1
+	}
+	return 0
+}
+
+func (f fixture) origin() rollout.Origin {
+	return rollout.Origin{Run: "run", Iteration: 3, Behaviour: 3, Seed: 7, Fingerprint: "script"}
+}
