@@ -1,0 +1,92 @@
+package op
+
+import (
+	"github.com/hone-rl/hone/policy/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Linear is x times weight transposed: x is [N, in], weight [out, in], the result [N, out].
+func Linear(p *Pack, x, weight *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := expect("linear", "x", x, p.capacity, weight.Shape()[1]); err != nil {
+		return nil, err
+	}
+	l := linear{p, weight.Shape()[0], weight.Shape()[1], 1}
+	return p.add(&operator{
+		name: "linear", out: tensor.Shape{p.capacity, l.out},
+		run: func(out []float32, in [][]float32) { l.forward(out, in[0], in[1], 0) },
+		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			return l.gradients(in[0], in[1], grad)
+		},
+	}, x, weight)
+}
+
+// LinearAdd is residual plus Linear(x, weight): the end of a block. residual is [N, out].
+func LinearAdd(p *Pack, residual, x, weight *gorgonia.Node) (*gorgonia.Node, error) {
+	l := linear{p, weight.Shape()[0], weight.Shape()[1], 1}
+	if err := expect("linear add", "x", x, p.capacity, l.in); err != nil {
+		return nil, err
+	}
+	if err := expect("linear add", "residual", residual, p.capacity, l.out); err != nil {
+		return nil, err
+	}
+	return p.add(&operator{
+		name: "linear.add", out: residual.Shape(),
+		run: func(out []float32, in [][]float32) {
+			copy(out[:p.rows()*l.out], in[0])
+			l.forward(out, in[1], in[2], 1)
+		},
+		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			ds, err := l.gradients(in[1], in[2], grad)
+			return append(gorgonia.Nodes{grad}, ds...), err
+		},
+	}, residual, x, weight)
+}
+
+// linear is the arithmetic of alpha * x * weight'.
+type linear struct {
+	p       *Pack
+	out, in int
+	alpha   float32
+}
+
+// forward is y = alpha * x * weight' + beta * y.
+func (l linear) forward(y, x, weight []float32, beta float32) {
+	l.p.set.MatMulSum(kernel.Product{
+		TransB: true, M: l.p.rows(), N: l.out, K: l.in, Alpha: l.alpha, Beta: beta, LDA: l.in, LDB: l.in, LDC: l.out,
+	}, x, weight, y)
+}
+
+// gradients adds the nodes for x and for weight.
+func (l linear) gradients(x, weight, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	dx, err := l.inputGrad(x, weight, grad)
+	if err != nil {
+		return nil, err
+	}
+	dw, err := l.weightGrad(x, weight, grad)
+	return gorgonia.Nodes{dx, dw}, err
+}
+
+// inputGrad is dx = alpha * dy * weight.
+func (l linear) inputGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error) {
+	return l.p.add(&operator{
+		name: "linear.grad.x", out: x.Shape(),
+		run: func(out []float32, in [][]float32) {
+			l.p.set.MatMulSum(kernel.Product{
+				M: l.p.rows(), N: l.in, K: l.out, Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
+			}, in[1], in[0], out)
+		},
+	}, weight, grad)
+}
+
+// weightGrad is dweight = alpha * dy' * x.
+func (l linear) weightGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error) {
+	return l.p.add(&operator{
+		name: "linear.grad.weight", out: weight.Shape(),
+		run: func(out []float32, in [][]float32) {
+			l.p.set.MatMulSum(kernel.Product{
+				TransA: true, M: l.out, N: l.in, K: l.p.rows(), Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
+			}, in[1], in[0], out)
+		},
+	}, x, grad)
+}

@@ -1,0 +1,50 @@
+package op
+
+import (
+	"github.com/hone-rl/hone/policy/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// RMSNorm divides each row of x, [N, D], by its root mean square and scales it by weight, [D]. eps is added to the mean square.
+func RMSNorm(p *Pack, x, weight *gorgonia.Node, eps float32) (*gorgonia.Node, error) {
+	width := weight.Shape()[0]
+	if err := expect("norm", "x", x, p.capacity, width); err != nil {
+		return nil, err
+	}
+	rstd := make([]float32, p.capacity)
+	return p.add(&operator{
+		name: "norm", out: x.Shape(),
+		run: func(out []float32, in [][]float32) {
+			used := p.rows() * width
+			p.set.RMSNorm(kernel.Norm{Weight: in[1], Eps: eps}, out[:used], in[0][:used], rstd)
+		},
+		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			return normGrad(p, in, grad, rstd)
+		},
+	}, x, weight)
+}
+
+// normGrad computes both gradients in the operator for x; that for the weight takes x's as an input, which orders them, and hands on
+// what the first has left for it.
+func normGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node, rstd []float32) (gorgonia.Nodes, error) {
+	width := in[1].Shape()[0]
+	dweight := make([]float32, width)
+	dx, err := p.add(&operator{
+		name: "norm.grad.x", out: in[0].Shape(),
+		run: func(out []float32, in [][]float32) {
+			used := p.rows() * width
+			p.set.RMSNormGrad(kernel.Norm{Weight: in[1]}, kernel.NormGrad{
+				DX: out[:used], DWeight: dweight, DY: in[2][:used], X: in[0][:used], Rstd: rstd,
+			})
+		},
+	}, in[0], in[1], grad)
+	if err != nil {
+		return nil, err
+	}
+	dw, err := p.add(&operator{
+		name: "norm.grad.weight", out: tensor.Shape{width}, backing: dweight,
+		run: func([]float32, [][]float32) {},
+	}, dx)
+	return gorgonia.Nodes{dx, dw}, err
+}

@@ -1,0 +1,36 @@
+package op
+
+import "github.com/hone-rl/hone/policy/kernel"
+
+// Sequences are the tokens of one run, laid end to end. The indices are taken to be valid.
+type Sequences struct {
+	// Tokens, Positions and Targets are [n], n at most the capacity; a target below 0 is none.
+	Tokens, Positions, Targets []int32
+	// Starts is [B+1]: sequence b is tokens Starts[b] to Starts[b+1]-1.
+	Starts []int32
+}
+
+// Pack is what the operators of one graph share: the kernels, the capacity that shapes have, and the sequences of the run.
+type Pack struct {
+	set      *kernel.Set
+	capacity int
+	seq      Sequences
+	made     int
+}
+
+// NewPack is a Pack for graphs of capacity tokens, without sequences.
+func NewPack(set *kernel.Set, capacity int) *Pack { return &Pack{set: set, capacity: capacity} }
+
+// Capacity is N, the number of rows of every matrix in the graph.
+func (p *Pack) Capacity() int { return p.capacity }
+
+// Fill gives the sequences of the next run. It panics where they are more than the capacity.
+func (p *Pack) Fill(s Sequences) {
+	if len(s.Tokens) > p.capacity {
+		panic("op: more tokens than the graph has rows")
+	}
+	p.seq = s
+}
+
+// rows is n, the number of tokens of this run.
+func (p *Pack) rows() int { return len(p.seq.Tokens) }

@@ -1,0 +1,66 @@
+package op
+
+import (
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// valueGrain is the number of rows in one piece of work.
+const valueGrain = 256
+
+// Value is the value head: x [N, D] times weight [D] plus bias [1], a vector [N], 0 beyond the sequences.
+func Value(p *Pack, x, weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
+	width := weight.Shape()[0]
+	if err := expect("value", "x", x, p.capacity, width); err != nil {
+		return nil, err
+	}
+	if err := expect("value", "bias", bias, 1); err != nil {
+		return nil, err
+	}
+	return p.add(&operator{
+		name: "value", out: tensor.Shape{p.capacity},
+		run: func(out []float32, in [][]float32) {
+			clear(out[p.rows():])
+			p.set.Parallel(p.rows(), valueGrain, func(lo, hi int) {
+				for i := lo; i < hi; i++ {
+					out[i] = p.set.Dot(in[0][i*width:(i+1)*width], in[1]) + in[2][0]
+				}
+			})
+		},
+		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) { return valueGrad(p, in, grad) },
+	}, x, weight, bias)
+}
+
+func valueGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	width := in[1].Shape()[0]
+	dx, err := p.add(&operator{
+		name: "value.grad.x", out: in[0].Shape(),
+		run: func(out []float32, in [][]float32) {
+			p.set.Parallel(p.rows(), valueGrain, func(lo, hi int) {
+				for i := lo; i < hi; i++ {
+					d := out[i*width : (i+1)*width]
+					copy(d, in[0])
+					p.set.Scale(in[1][i], d)
+				}
+			})
+		},
+	}, in[1], grad)
+	if err != nil {
+		return nil, err
+	}
+	dw, err := p.add(&operator{
+		name: "value.grad.weight", out: in[1].Shape(),
+		run: func(out []float32, in [][]float32) {
+			n := p.rows()
+			p.set.Gemm(false, false, 1, width, n, 1, in[1], n, in[0], width, 0, out, width)
+		},
+	}, in[0], grad)
+	if err != nil {
+		return nil, err
+	}
+	db, err := p.add(&operator{
+		name: "value.grad.bias", out: tensor.Shape{1},
+		run: func(out []float32, in [][]float32) { out[0] = p.set.Sum(in[0][:p.rows()]) },
+	}, grad)
+	return gorgonia.Nodes{dx, dw, db}, err
+}
