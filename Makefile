@@ -68,7 +68,7 @@ e2e: build ## the command, the embedded Temporal server, and kill -9 in the midd
 	$(GOTEST) -tags=e2e -count=1 -timeout=20m $(SERVER)
 
 # Some machines set these for their own ends, and halve OpenBLAS by it (doc/bench).
-bench: ## benchmarks; compare with `go tool benchstat` (COUNT=10 for a claim, BENCH=regexp)
+bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(GOTEST) -run='^$$' -bench='$(or $(BENCH),.)' -count=$(or $(COUNT),1) $(LIGHT)
 
 clean: ## remove what was built here (never a run's data)
