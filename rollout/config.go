@@ -50,7 +50,7 @@ func DefaultConfig() Config {
 	tree := mcts.DefaultConfig()
 	tree.Simulations = 32
 	return Config{
-		MaxTokens: 192, Group: 8, Batch: 256,
+		MaxTokens: 192, Group: 8, Batch: 512,
 		Sampling: decode.Sampling{Temperature: 1},
 		Search: SearchConfig{
 			Tree: tree, Candidates: 6, Sampling: decode.Sampling{Temperature: 1},

@@ -90,16 +90,21 @@ func engine(t *testing.T, cfg rollout.Config) (*rollout.Roller, []rollout.Slot) 
 		Vocab: vocabulary.Vocab(), Width: 16, Layers: 2, Heads: 2, KVHeads: 1, Hidden: 24, Context: 96, RopeTheta: 10000, NormEps: 1e-5,
 	}, 3)
 	require.NoError(t, err)
+	rng := hone.Rand(4)
+	head := params.Tensor("value_head.weight") // starts at zero, which would make all values equal
+	for i := range head {
+		head[i] = rng.Float32() - 0.5
+	}
 	decoder, err := decode.New(params, vocabulary, kernel.Portable(), decode.Options{})
 	require.NoError(t, err)
 	game, err := game24.New(game24.DefaultConfig())
 	require.NoError(t, err)
 	roller, err := rollout.New(decoder, vocabulary, game, cfg)
 	require.NoError(t, err)
-	problems, err := game.Problems(hone.SplitTrain)
-	require.NoError(t, err)
 	var slots []rollout.Slot
-	for i, p := range problems[:4] {
+	for i, key := range []string{"4 5 6 10", "1 2 3 4", "3 3 8 8", "2 7 8 9"} {
+		p, err := game.Problem(key)
+		require.NoError(t, err)
 		slots = append(slots, rollout.Slot{Problem: p, Index: i})
 	}
 	return roller, slots
@@ -158,6 +163,7 @@ func TestSearchedLinesAreScoredAsTheTreeSawThem(t *testing.T) {
 	found, err := roller.Search(t.Context(), rollout.SearchInput{Origin: rollout.Origin{Run: "run", Seed: 5}, Slots: slots})
 	require.NoError(t, err)
 	for _, f := range found {
+		require.NotZero(t, f.Tree[0].Raw)
 		require.InDelta(t, f.Trajectory.Values[0], f.Tree[0].Raw, tolerance)
 		require.Len(t, f.Trajectory.Logp, len(f.Trajectory.Tokens))
 		require.Positive(t, f.Work.Generated)
