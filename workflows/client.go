@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -206,7 +207,8 @@ func translate(err error) error {
 	switch {
 	case errors.As(err, &app):
 		if sentinel := sentinelOf(app.Type()); sentinel != nil {
-			return fmt.Errorf("%s: %w", app.Message(), sentinel)
+			// The message was made from an error that wrapped the sentinel, so it mostly ends with its words.
+			return fmt.Errorf("%s: %w", strings.TrimSuffix(app.Message(), ": "+sentinel.Error()), sentinel)
 		}
 		return errors.New(app.Message())
 	case errors.As(err, &missing):

@@ -1,0 +1,282 @@
+//go:build e2e
+
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/storage/pglocal"
+	"github.com/hone-rl/hone/workflows"
+	"github.com/hone-rl/hone/workflows/temporallocal"
+)
+
+// fakes answers for package activities: it keeps the runs' heads and statuses in memory and does no work.
+type fakes struct {
+	mu       sync.Mutex
+	heads    map[hone.RunID]int
+	statuses map[hone.RunID]activities.FinishInput
+	// poison is the run whose updates find a NaN; gate is the run whose updates heartbeat until one value is sent to open.
+	poison, gate hone.RunID
+	open         chan struct{}
+}
+
+func (f *fakes) Prepare(_ context.Context, in activities.PrepareInput) (activities.PrepareOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	run := hone.RunID("id-of-" + in.Name)
+	if _, ok := f.heads[run]; !ok {
+		f.heads[run] = -1
+	}
+	return activities.PrepareOutput{Run: run, Version: f.heads[run], Manifest: "head"}, nil
+}
+
+func (f *fakes) SupervisedStart(_ context.Context, in activities.SupervisedStartInput) (activities.SupervisedStartOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heads[in.Run] = 0
+	return activities.SupervisedStartOutput{Manifest: "start", Examples: 100, Loss: 0.5}, nil
+}
+
+func (f *fakes) RolloutShard(context.Context, activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+	return activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100}, nil
+}
+
+func (f *fakes) Score(context.Context, activities.ScoreInput) (activities.ScoreOutput, error) {
+	return activities.ScoreOutput{Trajectories: 24, Outcomes: activities.Outcomes{Right: 6, Wrong: 18}, Reward: 0.25}, nil
+}
+
+func (f *fakes) Update(ctx context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
+	if in.Run == f.poison {
+		return activities.UpdateOutput{}, temporal.NewApplicationError("loss is NaN at step 3: non-finite", activities.ErrorNonFinite)
+	}
+	if in.Run == f.gate {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for waiting := true; waiting; {
+			activity.RecordHeartbeat(ctx, activities.Heartbeat{Phase: "epoch 1 of 2", Done: 3, Total: 4, Unit: "minibatches"})
+			select {
+			case <-tick.C:
+			case <-f.open:
+				waiting = false
+			case <-ctx.Done():
+				return activities.UpdateOutput{}, ctx.Err()
+			}
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heads[in.Run] = in.Behaviour + 1
+	return activities.UpdateOutput{Version: in.Behaviour + 1, Manifest: "trained", Trajectories: 24, KL: 0.01}, nil
+}
+
+func (f *fakes) Evaluate(_ context.Context, in activities.EvaluateInput) (activities.Evaluation, error) {
+	return activities.Evaluation{Version: in.Version, Split: in.Split, Mode: in.Mode, Problems: 10}, nil
+}
+
+func (f *fakes) Publish(context.Context, activities.PublishInput) (activities.PublishOutput, error) {
+	return activities.PublishOutput{Manifest: "published", Weights: "weights"}, nil
+}
+
+func (f *fakes) Finish(_ context.Context, in activities.FinishInput) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.statuses[in.Run] = in
+	return nil
+}
+
+func (f *fakes) status(run hone.RunID) activities.FinishInput {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.statuses[run]
+}
+
+// serve starts the real server, a client, and workers on all queues.
+func serve(t *testing.T, f *fakes) client.Client {
+	t.Helper()
+	if _, err := pglocal.Find("", ""); err != nil {
+		t.Skipf("no Postgres binaries: %v", err)
+	}
+	pg, err := pglocal.Start(t.Context(), pglocal.Options{Dir: t.TempDir(), Fast: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pg.Stop(context.Background())) })
+	server, err := temporallocal.Start(t.Context(), temporallocal.Options{URL: pg.URL("postgres")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	c, err := client.DialContext(t.Context(), client.Options{
+		HostPort: server.Address(), Identity: "end-to-end", Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	for _, queue := range []string{workflows.QueueControl, workflows.QueueRollout, workflows.QueueTrain} {
+		w := worker.New(c, queue, workflows.WorkerOptions(queue))
+		workflows.Register(w)
+		w.RegisterActivity(f)
+		require.NoError(t, w.Start())
+		t.Cleanup(w.Stop)
+	}
+	return c
+}
+
+func named(run string, cycles int) workflows.TrainInput {
+	in := input(cycles)
+	in.Run = run
+	return in
+}
+
+func begin(t *testing.T, c client.Client, in workflows.TrainInput) *workflows.Training {
+	t.Helper()
+	training, err := workflows.StartTrain(t.Context(), c, in)
+	require.NoError(t, err)
+	return training
+}
+
+// TestEndToEnd drives the workflow through its client functions on a real server.
+func TestEndToEnd(t *testing.T) {
+	t.Parallel()
+	f := &fakes{
+		heads: map[hone.RunID]int{}, statuses: map[hone.RunID]activities.FinishInput{},
+		poison: "id-of-poison", gate: "id-of-gate", open: make(chan struct{}),
+	}
+	c := serve(t, f)
+
+	t.Run("a run goes through, and the same command again finds nothing to do", func(t *testing.T) {
+		result, err := begin(t, c, named("whole", 2)).Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, result.Version)
+		require.Equal(t, activities.StatusSucceeded, f.status("id-of-whole").Status)
+		record(t, c, "whole", "from_nothing_to_published")
+
+		again := begin(t, c, named("whole", 2))
+		require.False(t, again.Attached)
+		result, err = again.Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, result.Version)
+		require.Nil(t, result.Last)
+		record(t, c, "whole", "nothing_left_to_do")
+
+		status, err := workflows.ReadStatus(t.Context(), c, "whole")
+		require.NoError(t, err)
+		require.Equal(t, "completed", status.State)
+	})
+
+	t.Run("a long run continues as new", func(t *testing.T) {
+		in := named("long", 5)
+		in.Plan.ContinueEvery = 2
+		result, err := begin(t, c, in).Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 5, result.Version)
+		require.Equal(t, 4, result.Last.Iteration)
+		record(t, c, "long", "continued_from_another")
+		description, err := c.DescribeWorkflowExecution(t.Context(), workflows.WorkflowID("long"), "")
+		require.NoError(t, err)
+		recordExecution(t, c, "long", description.GetWorkflowExecutionInfo().GetFirstRunId(), "continues_as_new")
+	})
+
+	t.Run("a failed activity fails the run and names the reason", func(t *testing.T) {
+		_, err := begin(t, c, named("poison", 2)).Wait(t.Context())
+		require.ErrorIs(t, err, hone.ErrNonFinite)
+		require.EqualError(t, err, "run poison: cycle 0: update: loss is NaN at step 3: non-finite")
+		require.Equal(t, activities.StatusFailed, f.status(f.poison).Status)
+		record(t, c, "poison", "failed_update")
+	})
+
+	t.Run("a run under way is joined, extended, stopped and cancelled", func(t *testing.T) {
+		first := begin(t, c, named("gate", 2))
+		require.False(t, first.Attached)
+		var status workflows.Status
+		require.Eventually(t, func() bool {
+			var err error
+			status, err = workflows.ReadStatus(t.Context(), c, "gate")
+			require.NoError(t, err)
+			return len(status.Activities) == 1 && status.Activities[0].Heartbeat.Done > 0
+		}, 20*time.Second, 50*time.Millisecond)
+		require.Equal(t, "running", status.State)
+		require.Equal(t, workflows.PhaseUpdate, status.Progress.Phase)
+		require.Equal(t, "Update", status.Activities[0].Name)
+		require.Equal(t, 1, status.Activities[0].Attempt)
+		require.Equal(t, activities.Heartbeat{Phase: "epoch 1 of 2", Done: 3, Total: 4, Unit: "minibatches"}, status.Activities[0].Heartbeat)
+
+		joined := begin(t, c, named("gate", 4))
+		require.True(t, joined.Attached)
+		progress, err := workflows.ReadProgress(t.Context(), c, "gate")
+		require.NoError(t, err)
+		require.Equal(t, 4, progress.Cycles)
+		_, err = workflows.Extend(t.Context(), c, "gate", 3)
+		require.ErrorIs(t, err, hone.ErrInvalid)
+
+		progress, err = workflows.Stop(t.Context(), c, "gate")
+		require.NoError(t, err)
+		require.True(t, progress.Stopping)
+		f.open <- struct{}{}
+		for _, training := range []*workflows.Training{first, joined} {
+			result, err := training.Wait(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, activities.StatusPaused, result.Status)
+			require.Equal(t, 1, result.Version)
+		}
+		record(t, c, "gate", "extended_and_stopped")
+
+		resumed := begin(t, c, named("gate", 4))
+		require.False(t, resumed.Attached)
+		require.Eventually(t, func() bool {
+			status, err := workflows.ReadStatus(t.Context(), c, "gate")
+			require.NoError(t, err)
+			return status.Progress.Version == 1 && status.Progress.Phase == workflows.PhaseUpdate && len(status.Activities) == 1
+		}, 20*time.Second, 50*time.Millisecond)
+		require.NoError(t, workflows.Cancel(t.Context(), c, "gate"))
+		_, err = resumed.Wait(t.Context())
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, activities.StatusCancelled, f.status(f.gate).Status)
+		record(t, c, "gate", "resumed_and_cancelled")
+	})
+
+	t.Run("what does not exist is not found", func(t *testing.T) {
+		_, err := workflows.ReadStatus(t.Context(), c, "nobody")
+		require.ErrorIs(t, err, hone.ErrNotFound)
+		require.ErrorIs(t, workflows.Cancel(t.Context(), c, "nobody"), hone.ErrNotFound)
+	})
+}
+
+// record saves the newest execution's history for TestSavedHistoriesReplay, when asked to and where it isn't saved yet.
+func record(t *testing.T, c client.Client, run, name string) {
+	t.Helper()
+	recordExecution(t, c, run, "", name)
+}
+
+func recordExecution(t *testing.T, c client.Client, run, execution, name string) {
+	t.Helper()
+	file := filepath.Join(historiesDir, name+".json")
+	if _, err := os.Stat(file); err == nil || os.Getenv("HONE_RECORD_HISTORIES") == "" {
+		return
+	}
+	var history historypb.History
+	events := c.GetWorkflowHistory(t.Context(), workflows.WorkflowID(run), execution, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		history.Events = append(history.Events, event)
+	}
+	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&history)
+	require.NoError(t, err)
+	require.True(t, json.Valid(text))
+	require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o644))
+}
