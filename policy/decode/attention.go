@@ -1,6 +1,42 @@
 package decode
 
-import "math"
+import (
+	"math"
+
+	"github.com/hone-rl/hone/policy/kernel"
+)
+
+// attention is the two sums over positions that a query needs. No slice is empty.
+type attention struct {
+	// scores writes scores[t] = scale * (query . keys[t]): scores is [n], query [C], keys [n, C] or longer.
+	scores func(scores, query, keys []float32, scale float32)
+	// mix adds the sum of weights[t] * values[t] to out: weights is [n], out [C], values [n, C] or longer.
+	mix func(out, weights, values []float32)
+}
+
+// plainAttention takes the sums one position at a time.
+func plainAttention(set *kernel.Set) attention {
+	return attention{
+		scores: func(scores, query, keys []float32, scale float32) {
+			for t := range scores {
+				scores[t] = scale * set.Dot(query, keys[t*len(query):(t+1)*len(query)])
+			}
+		},
+		mix: func(out, weights, values []float32) {
+			for t, weight := range weights {
+				set.Axpy(weight, values[t*len(out):(t+1)*len(out)], out)
+			}
+		},
+	}
+}
+
+// newAttention is the assembly where it fits the set and the width of a head.
+func newAttention(set *kernel.Set, width int) attention {
+	if fast, ok := fastAttention(set, width); ok {
+		return fast
+	}
+	return plainAttention(set)
+}
 
 // store rotates the queries and the key of row i to the feed's position, and writes key and value to the cache.
 func (w *worker) store(layer, i int, f feed) {
@@ -23,34 +59,29 @@ func (w *worker) store(layer, i int, f feed) {
 // eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
 func (w *worker) attend(layer, i int, f feed) {
 	e := w.engine
-	shape, set := e.pool.shape, e.set
+	shape, width := e.pool.shape, e.pool.shape.width
 	length, shared := f.at+1, e.config.Heads/e.config.KVHeads
-	scale := float32(1 / math.Sqrt(float64(shape.width)))
-	width := shape.width
+	scale := float32(1 / math.Sqrt(float64(width)))
 	out := w.mixed[i*e.config.Width : (i+1)*e.config.Width]
 	clear(out)
 	for g := range shape.heads {
 		queries := w.qkv[i*e.qkvWidth()+g*shared*width:][:shared*width]
+		mixed := out[g*shared*width:][:shared*width]
 		for from := 0; from < length; from += blockLen {
+			to := min(from+blockLen, length)
 			keys := f.seq.blocks[from/blockLen][shape.keys(layer, g):][:shape.piece()]
-			for t := range min(blockLen, length-from) {
-				key := keys[t*width : (t+1)*width]
-				for h := range shared {
-					w.scores[h*length+from+t] = scale * set.Dot(queries[h*width:(h+1)*width], key)
-				}
+			for h := range shared {
+				e.attention.scores(w.scores[h*length+from:h*length+to], queries[h*width:(h+1)*width], keys, scale)
 			}
 		}
 		for h := range shared {
-			set.Softmax(w.scores[h*length : (h+1)*length])
+			e.set.Softmax(w.scores[h*length : (h+1)*length])
 		}
 		for from := 0; from < length; from += blockLen {
+			to := min(from+blockLen, length)
 			values := f.seq.blocks[from/blockLen][shape.values(layer, g):][:shape.piece()]
-			for t := range min(blockLen, length-from) {
-				value := values[t*width : (t+1)*width]
-				for h := range shared {
-					head := (g*shared + h) * width
-					set.Axpy(w.scores[h*length+from+t], value, out[head:head+width])
-				}
+			for h := range shared {
+				e.attention.mix(mixed[h*width:(h+1)*width], w.scores[h*length+from:h*length+to], values)
 			}
 		}
 	}

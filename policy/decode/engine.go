@@ -42,7 +42,9 @@ type Engine struct {
 	set     *kernel.Set
 	weights weights
 	rotary  *kernel.Rotary
-	pool    pool
+	// attention is the form of the sums over the cache that the set and the width of a head allow.
+	attention attention
+	pool      pool
 	// rows are the wave's, live those of them that are not finished, in the order of the requests.
 	rows []row
 	live []*row
@@ -64,15 +66,16 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 	}
 	shape := cacheShape{layers: config.Layers, heads: config.KVHeads, width: config.Width / config.Heads}
 	return &Engine{
-		config:  config,
-		limits:  limits{vocab: config.Vocab, context: config.Context},
-		tok:     tok,
-		set:     set,
-		weights: snapshot(params),
-		rotary:  kernel.NewRotary(shape.width, config.Context, config.RopeTheta),
-		pool:    pool{shape: shape},
-		rows:    make([]row, opts.MaxLive),
-		live:    make([]*row, 0, opts.MaxLive),
-		workers: make(chan *worker, maxIdleWorkers),
+		config:    config,
+		limits:    limits{vocab: config.Vocab, context: config.Context},
+		tok:       tok,
+		set:       set,
+		weights:   snapshot(params),
+		rotary:    kernel.NewRotary(shape.width, config.Context, config.RopeTheta),
+		attention: newAttention(set, shape.width),
+		pool:      pool{shape: shape},
+		rows:      make([]row, opts.MaxLive),
+		live:      make([]*row, 0, opts.MaxLive),
+		workers:   make(chan *worker, maxIdleWorkers),
 	}, nil
 }

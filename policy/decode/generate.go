@@ -198,5 +198,10 @@ func (e *Engine) compact(results []Result) error {
 	return nil
 }
 
-// stepTile is the number of rows of a step that go through the network together, on one processor.
-func stepTile(rows int) int { return tileRows }
+// stepTile is the number of rows of a step that go through the network together, on one processor: an eighth of them, in
+// whole products.
+func stepTile(rows int) int {
+	const pieces = 8
+	tile := (rows + pieces*smallRows - 1) / (pieces * smallRows) * smallRows
+	return min(tile, tileRows)
+}

@@ -6,14 +6,28 @@ import (
 )
 
 const (
-	// tileRows is the most rows that go through the network at once: enough for the matrix products to be fast, few enough for
-	// their results to stay in a core's own cache.
-	tileRows = 128
-	// tileStep rounds the number of rows of every product up, so that a tile's size is one of few.
-	tileStep = 16
+	// tileRows is the most rows that go through the network at once: few enough for what they become to stay in a core's own
+	// cache. It is a multiple of both product sizes.
+	tileRows = 96
+	// smallRows and largeRows are the row counts that matrix products are made with, see productRows.
+	smallRows, largeRows = 16, 48
+	// smallProduct is the number of multiplications up to which OpenBLAS works on the operands where they lie, on processors
+	// with AVX-512, and is fast with few rows.
+	smallProduct = 1_000_000
 	// maxIdleWorkers is the number of workers whose buffers are kept; beyond it they are made anew.
 	maxIdleWorkers = 64
 )
+
+// productRows is the number of rows of every matrix product with a weight [in, width]: the last ones are padded. A library picks
+// other code, with other rounding, for other row counts; with one count a row's bits don't depend on how many rows
+// advance together, as long as the library treats all rows of a product alike. OpenBLAS 0.3.21 does on its SkylakeX,
+// Cooperlake and Sandybridge cores; on Haswell and Zen the last bit can depend on a row's place.
+func productRows(width, in int) int {
+	if smallRows*width*in <= smallProduct {
+		return smallRows
+	}
+	return largeRows
+}
 
 // feed is one token to put through the network: it becomes position at of its sequence, whose cache has room for it.
 type feed struct {
@@ -36,7 +50,7 @@ type worker struct {
 	gateUp  []float32 // [tileRows, 2F]
 	hidden  []float32 // [tileRows, F]
 	scores  []float32 // [H/G, context]
-	logits  []float32 // [tileRows, V]
+	logits  []float32 // [tileRows, V], each row with some padding
 	values  []float32 // [tileRows]
 }
 
@@ -71,7 +85,7 @@ func newWorker(e *Engine) *worker {
 		gateUp:  rows(2 * c.Hidden),
 		hidden:  rows(c.Hidden),
 		scores:  make([]float32, c.Heads/c.KVHeads*c.Context),
-		logits:  rows(c.Vocab),
+		logits:  rows(e.weights.head.width),
 		values:  rows(1),
 	}
 }
@@ -83,15 +97,18 @@ func (e *Engine) qkvWidth() int {
 
 // logitsOf is the [V] logits of row i, after heads.
 func (w *worker) logitsOf(i int) []float32 {
-	vocab := w.engine.config.Vocab
-	return w.logits[i*vocab : (i+1)*vocab]
+	stride := w.engine.weights.head.width
+	return w.logits[i*stride : i*stride+w.engine.config.Vocab]
 }
 
-// product writes a * weight^T to out, plus out itself where beta is 1: a is [n, in], weight [width, in], out [n, width]. Rows
-// beyond n, up to a whole tileStep, are computed too and mean nothing.
-func (w *worker) product(n, width, in int, a, weight []float32, beta float32, out []float32) {
-	m := (n + tileStep - 1) / tileStep * tileStep
-	w.engine.set.Gemm(false, true, m, width, in, 1, a, in, weight, in, beta, out, width)
+// product writes a * weight to out, plus out itself where beta is 1: a is [n, in], weight [in, width], out [n, width] with
+// stride between its rows. Rows beyond n, up to a whole productRows, are computed too and mean nothing.
+func (w *worker) product(n int, a []float32, weight matrix, beta float32, out []float32, stride int) {
+	rows := productRows(weight.width, weight.in)
+	for lo := 0; lo < n; lo += rows {
+		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1,
+			a[lo*weight.in:], weight.in, weight.data, weight.width, beta, out[lo*stride:], stride)
+	}
 }
 
 // forward puts feeds, at most tileRows of them, through the network: it writes their keys and values to the cache and leaves
@@ -106,20 +123,30 @@ func (w *worker) forward(feeds []feed) {
 	for l := range e.weights.layers {
 		p := &e.weights.layers[l]
 		w.normalise(n, p.attnNorm)
-		w.product(n, e.qkvWidth(), c.Width, w.norm, p.qkv, 0, w.qkv)
+		w.product(n, w.norm, p.qkv, 0, w.qkv, e.qkvWidth())
 		for i := range feeds {
 			w.store(l, i, feeds[i])
 		}
 		for i := range feeds {
 			w.attend(l, i, feeds[i])
 		}
-		w.product(n, c.Width, c.Width, w.mixed, p.out, 1, w.x)
+		w.product(n, w.mixed, p.out, 1, w.x, c.Width)
 		w.normalise(n, p.mlpNorm)
-		w.product(n, 2*c.Hidden, c.Width, w.norm, p.gateUp, 0, w.gateUp)
-		e.set.SwiGLU(w.hidden[:n*c.Hidden], w.gateUp, c.Hidden)
-		w.product(n, c.Width, c.Hidden, w.hidden, p.down, 1, w.x)
+		w.product(n, w.norm, p.gate, 0, w.gateUp, 2*c.Hidden)
+		w.product(n, w.norm, p.up, 0, w.gateUp[c.Hidden:], 2*c.Hidden)
+		w.swiglu(n)
+		w.product(n, w.hidden, p.down, 1, w.x, c.Width)
 	}
 	w.normalise(n, e.weights.norm)
+}
+
+// swiglu fills hidden from gateUp, in pieces that the kernel takes on the calling goroutine.
+func (w *worker) swiglu(n int) {
+	hidden := w.engine.config.Hidden
+	for lo := 0; lo < n; lo += smallRows {
+		hi := min(lo+smallRows, n)
+		w.engine.set.SwiGLU(w.hidden[lo*hidden:hi*hidden], w.gateUp[2*lo*hidden:], hidden)
+	}
 }
 
 // normalise writes the first n rows of x, normalised and scaled, to norm.
@@ -132,7 +159,7 @@ func (w *worker) normalise(n int, weight []float32) {
 func (w *worker) heads(n int) {
 	e := w.engine
 	width := e.config.Width
-	w.product(n, e.config.Vocab, width, w.norm, e.weights.head, 0, w.logits)
+	w.product(n, w.norm, e.weights.head, 0, w.logits, e.weights.head.width)
 	for i := range n {
 		w.values[i] = e.set.Dot(w.norm[i*width:(i+1)*width], e.weights.value) + e.weights.valueBias
 	}
