@@ -31,7 +31,8 @@ type SearchConfig struct {
 	Tree mcts.Config `json:"tree" yaml:"tree"`
 	// Candidates is the number of continuations sampled for an expansion, >= 1.
 	Candidates int `json:"candidates" yaml:"candidates"`
-	// Sampling is how candidates are drawn; its temperature is above 0, and priors are probabilities at that temperature.
+	// Sampling is how candidates are drawn; its temperature is above 0, and priors are probabilities at that temperature. A policy
+	// that is sure of its next step writes the same one every time; a temperature above 1 then widens the tree.
 	Sampling decode.Sampling `json:"sampling" yaml:"sampling"`
 	// StepTokens is the most tokens of one step, >= 1. A step that reaches it without ending is cut off, which ends its line.
 	StepTokens int `json:"step_tokens" yaml:"step_tokens"`

@@ -120,7 +120,7 @@ func tiny() rollout.Config {
 // This test sets GOMAXPROCS, so it and its like don't run beside others.
 func TestSameSeedGivesSameBytesOnAnyNumberOfProcessors(t *testing.T) {
 	origin := rollout.Origin{Run: "run", Seed: 11}
-	make := func(processors int, seed uint64) ([]hone.Trajectory, []rollout.Found) {
+	run := func(processors int, seed uint64) ([]hone.Trajectory, []rollout.Found) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
 		roller, slots := engine(t, tiny())
 		origin.Seed = seed
@@ -130,11 +130,11 @@ func TestSameSeedGivesSameBytesOnAnyNumberOfProcessors(t *testing.T) {
 		require.NoError(t, err)
 		return samples, found
 	}
-	samples, found := make(1, 11)
-	again, foundAgain := make(2, 11)
+	samples, found := run(1, 11)
+	again, foundAgain := run(2, 11)
 	require.Equal(t, samples, again)
 	require.Equal(t, found, foundAgain)
-	others, _ := make(2, 12)
+	others, _ := run(2, 12)
 	require.NotEqual(t, samples[0].Tokens, others[0].Tokens)
 }
 

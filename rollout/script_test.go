@@ -20,6 +20,8 @@ type script struct {
 	tokenizer token.Tokenizer
 	next      map[string][]move
 	values    map[string]float32
+	// context is the most tokens of a sequence, prompt included; 0 is no limit.
+	context int
 	// calls holds the number of requests of each call of Generate.
 	calls []int
 }
@@ -43,9 +45,13 @@ func (s *script) Generate(ctx context.Context, requests []decode.Request) ([]dec
 func (s *script) write(r decode.Request) decode.Result {
 	text, rng := s.tokenizer.Decode(r.Prompt), hone.Rand(r.Seed)
 	out := decode.Result{Finish: hone.FinishLength}
-	for len(out.Tokens) < r.MaxTokens {
+	room := r.MaxTokens
+	if s.context > 0 {
+		room = min(room, s.context-len(r.Prompt))
+	}
+	for len(out.Tokens) < room {
 		m, tokens := s.draw(text, rng.Float64(), r.Sampling)
-		for i, id := range tokens[:min(len(tokens), r.MaxTokens-len(out.Tokens))] {
+		for i, id := range tokens[:min(len(tokens), room-len(out.Tokens))] {
 			logp := 0.0
 			if i == 0 {
 				logp = math.Log(m.prob)

@@ -202,6 +202,21 @@ func TestTokenLimitsCutLines(t *testing.T) {
 	}
 }
 
+func TestAFullContextEndsALine(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil)
+	tokens, err := f.script.tokenizer.Encode(prompt + bad1)
+	require.NoError(t, err)
+	f.script.context = len(tokens)
+	found, err := f.roller.Search(t.Context(), rollout.SearchInput{Origin: f.origin(), Slots: []rollout.Slot{{Problem: f.problem}}})
+	require.NoError(t, err)
+	require.Equal(t, bad1, found[0].Trajectory.Text)
+	require.Equal(t, hone.FinishLength, found[0].Trajectory.Finish)
+	for _, n := range found[0].Tree {
+		require.Equal(t, n.Depth == 1 && n.Visits > 0, n.Terminal)
+	}
+}
+
 func TestSolveReturnsTheTreesBestLines(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil)

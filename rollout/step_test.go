@@ -77,7 +77,8 @@ func TestStepsCoverTheTokensWithoutGaps(t *testing.T) {
 		if rapid.Bool().Draw(rt, "odd") {
 			tokenizer, size = odd, len(odd.pieces)
 		}
-		tokens := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, size-1), func(i int) hone.TokenID { return hone.TokenID(i) }), 0, 40).Draw(rt, "tokens")
+		id := rapid.Map(rapid.IntRange(0, size-1), func(i int) hone.TokenID { return hone.TokenID(i) })
+		tokens := rapid.SliceOfN(id, 0, 40).Draw(rt, "tokens")
 		text := tokenizer.Decode(tokens)
 		texts := game.Steps(text)
 		steps, err := mapSteps(texts, tokenizer, tokens)
