@@ -1,0 +1,226 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hone-rl/hone"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// LiveScoring is the scoring that a run trains on; the others are replays.
+const LiveScoring = 0
+
+// ScoringKey names a part of the scoring of an iteration.
+type ScoringKey struct {
+	ShardKey
+	// Scoring is [LiveScoring] or what [Store.AddScoring] returned.
+	Scoring int
+}
+
+func (k ScoringKey) batch() string {
+	return fmt.Sprintf("score/%d/%d/%d", k.Scoring, k.Iteration, k.Shard)
+}
+
+// Scored is one trajectory's breakdown.
+type Scored struct {
+	Sample    int
+	Breakdown hone.Breakdown
+}
+
+// AddScoring makes room for scoring the run's trajectories again under another reward configuration, and returns its number,
+// from 1. The same configuration has the same number.
+func (s *Store) AddScoring(ctx context.Context, run hone.RunID, config json.RawMessage) (scoring int, err error) {
+	if _, err := runKey(run); err != nil {
+		return 0, err
+	}
+	if !json.Valid(config) {
+		return 0, fmt.Errorf("configuration %q of a scoring is not JSON: %w", config, hone.ErrInvalid)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, "SELECT 0 FROM runs WHERE run_id = $1 FOR NO KEY UPDATE", string(run)).Scan(&scoring); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, "SELECT scoring_id FROM scorings WHERE run_id = $1 AND kind = 'replay' AND config = $2",
+			string(run), config).Scan(&scoring)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return tx.QueryRow(ctx, `INSERT INTO scorings (run_id, scoring_id, kind, config)
+			SELECT $1, max(scoring_id) + 1, 'replay', $2 FROM scorings WHERE run_id = $1 RETURNING scoring_id`,
+			string(run), config).Scan(&scoring)
+	})
+	return scoring, fail(ctx, err, "add scoring to run %s", run)
+}
+
+// HasScoring tells whether that part was stored.
+func (s *Store) HasScoring(ctx context.Context, key ScoringKey) (bool, error) {
+	return s.hasBatch(ctx, key.Run, key.batch())
+}
+
+// SaveScoring stores breakdowns, in one transaction and once: repeating it does nothing, other content under the same key is
+// [hone.ErrConflict], and no other scoring is touched.
+func (s *Store) SaveScoring(ctx context.Context, key ScoringKey, scored []Scored) error {
+	run, err := runKey(key.Run)
+	if err != nil {
+		return err
+	}
+	w := scoringWriter{run: run, key: key, scored: scored}
+	if err := w.prepare(); err != nil {
+		return fail(ctx, err, "save scoring %d of shard %s", key.Scoring, key.ShardKey)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		b := batch{run: run, key: key.batch(), digest: w.digest(), rows: len(scored)}
+		stored, err := b.enter(ctx, tx)
+		if err != nil || stored {
+			return err
+		}
+		return w.copy(ctx, tx)
+	})
+	return fail(ctx, err, "save scoring %d of shard %s", key.Scoring, key.ShardKey)
+}
+
+// scoringWriter turns breakdowns into rows; layers are all layers of all breakdowns in order.
+type scoringWriter struct {
+	run    pgtype.UUID
+	key    ScoringKey
+	scored []Scored
+	layers []layerRow
+}
+
+type layerRow struct {
+	sample, position int
+	layer            hone.LayerScore
+	perStep          []float32
+	detail           []byte
+}
+
+func (w *scoringWriter) prepare() error {
+	for _, s := range w.scored {
+		if err := s.Breakdown.Validate(); err != nil {
+			return fmt.Errorf("sample %d: %w", s.Sample, err)
+		}
+		for position, layer := range s.Breakdown.Layers {
+			row, err := newLayerRow(layer, s.Breakdown.Steps)
+			if err != nil {
+				return fmt.Errorf("sample %d: layer %s: %w", s.Sample, layer.Layer, err)
+			}
+			row.sample, row.position = s.Sample, position
+			w.layers = append(w.layers, row)
+		}
+	}
+	return nil
+}
+
+func newLayerRow(layer hone.LayerScore, steps int) (layerRow, error) {
+	row := layerRow{layer: layer, perStep: make([]float32, steps)}
+	if err := checkText("name", layer.Layer); err != nil {
+		return row, err
+	}
+	terms := layer.Terms
+	if terms == nil {
+		terms = []hone.Term{} // one spelling for none
+	}
+	for _, t := range terms {
+		if err := checkText(fmt.Sprintf("reason of step %d", t.Step), t.Reason); err != nil {
+			return row, err
+		}
+		row.perStep[t.Step] += float32(layer.Weight * t.Score)
+	}
+	var err error
+	row.detail, err = json.Marshal(terms)
+	return row, err
+}
+
+func (w *scoringWriter) digest() []byte {
+	d := newDigester()
+	d.ints(len(w.scored), len(w.layers))
+	for _, s := range w.scored {
+		d.ints(s.Sample, s.Breakdown.Steps, len(s.Breakdown.Layers))
+		d.texts(string(s.Breakdown.Outcome))
+	}
+	for _, l := range w.layers {
+		d.texts(l.layer.Layer)
+		d.floats(l.layer.Weight)
+		d.bytes(l.detail)
+	}
+	return d.sum()
+}
+
+func (w *scoringWriter) copy(ctx context.Context, tx pgx.Tx) error {
+	key := w.key
+	var exists bool // the bulk tables have no foreign keys that would say so
+	if err := tx.QueryRow(ctx, "SELECT true FROM scorings WHERE run_id = $1 AND scoring_id = $2", w.run, key.Scoring).Scan(&exists); err != nil {
+		return fmt.Errorf("scoring %d was not added: %w", key.Scoring, err)
+	}
+	columns := []string{"run_id", "iteration", "scoring_id", "sample", "outcome", "steps", "total"}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"scores"}, columns, pgx.CopyFromSlice(len(w.scored), func(i int) ([]any, error) {
+		s := w.scored[i]
+		return []any{w.run, key.Iteration, key.Scoring, s.Sample, string(s.Breakdown.Outcome), s.Breakdown.Steps, s.Breakdown.Total()}, nil
+	}))
+	if err != nil {
+		return err
+	}
+	columns = []string{"run_id", "iteration", "scoring_id", "sample", "position", "layer", "weight", "total", "per_step", "detail"}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"rewards"}, columns, pgx.CopyFromSlice(len(w.layers), func(i int) ([]any, error) {
+		l := w.layers[i]
+		return []any{
+			w.run, key.Iteration, key.Scoring, l.sample, l.position, l.layer.Layer, l.layer.Weight, l.layer.Total(), l.perStep, l.detail,
+		}, nil
+	}))
+	return err
+}
+
+// LoadScoring loads the breakdowns of an iteration in the order of samples.
+func (s *Store) LoadScoring(ctx context.Context, run hone.RunID, iteration, scoring int) ([]Scored, error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	var all []Scored
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT sample, outcome, steps FROM scores
+			WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 ORDER BY sample`, string(run), iteration, scoring)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Scored, err error) {
+			return s, row.Scan(&s.Sample, &s.Breakdown.Outcome, &s.Breakdown.Steps)
+		})
+		if err != nil {
+			return err
+		}
+		return loadLayers(ctx, tx, ScoringKey{ShardKey: ShardKey{Run: run, Iteration: iteration}, Scoring: scoring}, all)
+	})
+	return all, fail(ctx, err, "load scoring %d of iteration %d of run %s", scoring, iteration, run)
+}
+
+// loadLayers puts the layers of the iteration into the breakdowns, which are in the order of samples.
+func loadLayers(ctx context.Context, tx pgx.Tx, key ScoringKey, all []Scored) error {
+	rows, err := tx.Query(ctx, `SELECT sample, layer, weight, detail FROM rewards
+		WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 ORDER BY sample, position`, string(key.Run), key.Iteration, key.Scoring)
+	if err != nil {
+		return err
+	}
+	var sample, at int
+	var name string
+	var weight float64
+	var detail []byte
+	_, err = pgx.ForEachRow(rows, []any{&sample, &name, &weight, &detail}, func() error {
+		for at < len(all) && all[at].Sample < sample {
+			at++
+		}
+		if at == len(all) || all[at].Sample != sample {
+			return fmt.Errorf("rewards of sample %d, which has no score: %w", sample, hone.ErrCorrupt)
+		}
+		layer := hone.LayerScore{Layer: name, Weight: weight}
+		if err := json.Unmarshal(detail, &layer.Terms); err != nil {
+			return fmt.Errorf("terms of sample %d, layer %s: %w: %w", sample, name, hone.ErrCorrupt, err)
+		}
+		all[at].Breakdown.Layers = append(all[at].Breakdown.Layers, layer)
+		return nil
+	})
+	return err
+}
