@@ -1,0 +1,88 @@
+// Package reward judges trajectories in layers. A [Layer] makes one judgement (is the answer right, is each step good, was it
+// done in few words); a [Stack] weighs layers and gives a [hone.Breakdown], in which every term lands on the step that earned it,
+// with the reason in words. There is no total apart from the sum of the terms.
+//
+// The layers are packages of their own: reward/correctness, reward/step, reward/efficiency, and reward/noise for the control
+// experiment. reward/stack builds the stack that a configuration asks for; reward/rewardtest is how a layer proves itself.
+package reward
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/hone-rl/hone"
+)
+
+// Layer makes one judgement of a trajectory.
+//
+// A layer is deterministic: the same problem and trajectory give the same judgement, in any order and on any machine. It is safe
+// for concurrent use and leaves its arguments as they are. Terms are in step order, on steps that the trajectory has, with finite
+// scores. Whatever the policy wrote is judged, never an error: an error means that the layer could not do its work, such as
+// [hone.ErrInvalid] for a trajectory whose steps are not those of its text, or ctx's error for a layer that leaves the process.
+type Layer interface {
+	// Name is what the breakdown calls the layer, such as "correctness".
+	Name() string
+	// Judge judges the trajectory.
+	Judge(ctx context.Context, p hone.Problem, traj hone.Trajectory) (Judgement, error)
+}
+
+// Judgement is what a layer found.
+type Judgement struct {
+	// Outcome is the finding on the answer; empty if the layer does not verify answers.
+	Outcome hone.Outcome
+	// Terms are what the layer gives, before its weight.
+	Terms []hone.Term
+}
+
+// Weighted is a layer and what its scores are multiplied by.
+type Weighted struct {
+	Layer Layer
+	// Weight is finite and >= 0.
+	Weight float64
+}
+
+// Stack is weighted layers. It is safe for concurrent use.
+type Stack struct {
+	layers []Weighted
+}
+
+// NewStack checks that there are layers, that their names differ and that their weights are finite and not negative.
+func NewStack(layers ...Weighted) (*Stack, error) {
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("reward stack without layers: %w", hone.ErrInvalid)
+	}
+	seen := make(map[string]bool)
+	for _, l := range layers {
+		name := l.Layer.Name()
+		if seen[name] {
+			return nil, fmt.Errorf("reward layer %q is twice in the stack: %w", name, hone.ErrInvalid)
+		}
+		seen[name] = true
+		if !(l.Weight >= 0) || math.IsInf(l.Weight, 0) {
+			return nil, fmt.Errorf("reward layer %q: weight %v: must be finite and at least 0: %w", name, l.Weight, hone.ErrInvalid)
+		}
+	}
+	return &Stack{layers: append([]Weighted(nil), layers...)}, nil
+}
+
+// Score judges the trajectory by every layer, in order. The outcome is that of the first layer that verifies answers; it is empty
+// where none does. An error of any layer is the stack's: a breakdown is whole or there is none.
+func (s *Stack) Score(ctx context.Context, p hone.Problem, traj hone.Trajectory) (hone.Breakdown, error) {
+	b := hone.Breakdown{Steps: len(traj.Steps)}
+	for _, l := range s.layers {
+		name := l.Layer.Name()
+		j, err := l.Layer.Judge(ctx, p, traj)
+		if err != nil {
+			return hone.Breakdown{}, fmt.Errorf("score trajectory %s: layer %q: %w", traj.ID, name, err)
+		}
+		if b.Outcome == "" {
+			b.Outcome = j.Outcome
+		}
+		b.Layers = append(b.Layers, hone.LayerScore{Layer: name, Weight: l.Weight, Terms: j.Terms})
+	}
+	if err := b.Validate(); err != nil {
+		return hone.Breakdown{}, fmt.Errorf("score trajectory %s: %w", traj.ID, err)
+	}
+	return b, nil
+}
