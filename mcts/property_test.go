@@ -11,8 +11,7 @@ import (
 	"github.com/hone-rl/hone/mcts"
 )
 
-// drawToy draws a state and what is below it. Priors, rewards and values are multiples of 1/1024, and siblings' priors sum to 1,
-// so that sums of them are exact in any order.
+// drawToy draws a state and what is below it. Rewards and values are multiples of 1/1024, and so are priors, which sum to 1.
 func drawToy(rt *rapid.T, depth int, name string) *toy {
 	grain := func(label string) float64 {
 		return float64(rapid.IntRange(-1024, 1024).Draw(rt, name+label)) / 1024
@@ -98,26 +97,22 @@ func reversed(s *toy) *toy {
 	return out
 }
 
-// distinct tells that no two actions of a state tie in score before they are visited; ties go to the lower index, which is the
-// one thing that an order of actions may change.
-func distinct(s *toy) bool {
-	seen := map[float64]bool{}
-	for _, e := range s.edges {
-		if seen[e.prior] || !distinct(e.next) {
-			return false
-		}
-		seen[e.prior] = true
+// untied gives siblings priors that are rational multiples of the roots of different primes, so that no P/(n+1) equals another:
+// ties go to the lower index, which is the one thing that an order of actions may change.
+func untied(s *toy) *toy {
+	out := &toy{value: s.value, terminal: s.terminal}
+	for i, e := range s.edges {
+		e.prior = (1 + e.prior) * math.Sqrt([]float64{2, 3, 5, 7}[i])
+		e.next = untied(e.next)
+		out.edges = append(out.edges, e)
 	}
-	return true
+	return out
 }
 
 func TestPermutingActionsPermutesTheResult(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := drawToy(rt, 3, "s")
-		if !distinct(s) {
-			rt.Skip("two actions have the same prior")
-		}
+		s := untied(drawToy(rt, 3, "s"))
 		trees := growRapid(rt, drawConfig(rt), s, reversed(s))
 		one, two := visits(trees[0]), visits(trees[1])
 		for i := range one {
