@@ -20,7 +20,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
@@ -109,30 +108,43 @@ func (f *fakes) status(run hone.RunID) activities.FinishInput {
 	return f.statuses[run]
 }
 
-// serve starts the real server, a client, and workers on all queues.
-func serve(t *testing.T, f *fakes) client.Client {
+func newFakes() *fakes {
+	return &fakes{
+		heads: map[hone.RunID]int{}, statuses: map[hone.RunID]activities.FinishInput{},
+		poison: "id-of-poison", gate: "id-of-gate", open: make(chan struct{}),
+	}
+}
+
+// serve starts the real server on the Postgres of a folder, a client, and workers of all queues.
+func serve(t *testing.T, dir string, f *fakes) client.Client {
 	t.Helper()
 	if _, err := pglocal.Find("", ""); err != nil {
 		t.Skipf("no Postgres binaries: %v", err)
 	}
-	pg, err := pglocal.Start(t.Context(), pglocal.Options{Dir: t.TempDir(), Fast: true})
+	pg, err := pglocal.Start(t.Context(), pglocal.Options{Dir: dir})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pg.Stop(context.Background())) })
 	server, err := temporallocal.Start(t.Context(), temporallocal.Options{URL: pg.URL("postgres")})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	t.Cleanup(func() {
+		began := time.Now()
+		require.NoError(t, server.Stop())
+		t.Logf("server stopped in %v", time.Since(began))
+	})
 	c, err := client.DialContext(t.Context(), client.Options{
 		HostPort: server.Address(), Identity: "end-to-end", Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	for _, queue := range []string{workflows.QueueControl, workflows.QueueRollout, workflows.QueueTrain} {
-		w := worker.New(c, queue, workflows.WorkerOptions(queue))
-		workflows.Register(w)
-		w.RegisterActivity(f)
-		require.NoError(t, w.Start())
-		t.Cleanup(w.Stop)
-	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // The test ends it, in order.
+	ended := make(chan error, 1)
+	go func() { ended <- workflows.Serve(ctx, c, workflows.Service{Rollouts: 2, Activities: f}) }()
+	t.Cleanup(func() {
+		cancel()
+		began := time.Now()
+		require.NoError(t, <-ended)
+		t.Logf("workers stopped in %v", time.Since(began))
+	})
 	return c
 }
 
@@ -152,11 +164,8 @@ func begin(t *testing.T, c client.Client, in workflows.TrainInput) *workflows.Tr
 // TestEndToEnd drives the workflow through its client functions on a real server.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
-	f := &fakes{
-		heads: map[hone.RunID]int{}, statuses: map[hone.RunID]activities.FinishInput{},
-		poison: "id-of-poison", gate: "id-of-gate", open: make(chan struct{}),
-	}
-	c := serve(t, f)
+	f := newFakes()
+	c := serve(t, t.TempDir(), f)
 
 	t.Run("a run goes through, and the same command again finds nothing to do", func(t *testing.T) {
 		result, err := begin(t, c, named("whole", 2)).Wait(t.Context())

@@ -36,23 +36,18 @@ const (
 // payloadTooLarge is the SDK's own error type for an input or result over the server's limit. The SDK would try it for ever.
 const payloadTooLarge = "payloadSizeError"
 
-// WorkerOptions are what every worker of a queue must agree on, since the workflow's timeouts count on it. The caller may set
-// the number of activities at once; for [QueueTrain] it is 1.
-func WorkerOptions(queue string) worker.Options {
-	options := worker.Options{
+// WorkerOptions are what every worker must agree on, since the workflow's timeouts count on it. [Serve] uses them.
+func WorkerOptions() worker.Options {
+	return worker.Options{
 		MaxHeartbeatThrottleInterval:     heartbeatInterval,
 		DefaultHeartbeatThrottleInterval: heartbeatInterval,
 		WorkerStopTimeout:                stopTimeout,
 		StickyScheduleToStartTimeout:     stickyTimeout,
 		DisableRegistrationAliasing:      true,
 	}
-	if queue == QueueTrain {
-		options.MaxConcurrentActivityExecutionSize = 1
-	}
-	return options
 }
 
-// Register makes a worker of [QueueControl] run this package's workflows.
+// Register makes a worker run this package's workflows.
 func Register(registry worker.WorkflowRegistry) { registry.RegisterWorkflow(TrainWorkflow) }
 
 // call says where an activity runs and how long one attempt may take. There is no limit on the time over all attempts: a machine
