@@ -366,3 +366,24 @@ func TestGenerateIsCancelledBetweenSteps(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got, "an engine that was cancelled works on")
 }
+
+// Not parallel: it counts allocations. What is left per step is the bookkeeping of goroutines and of calls into the library,
+// which doesn't grow with the sequences' lengths; rows themselves allocate nothing.
+func TestGenerateStepsAllocateLittle(t *testing.T) {
+	engine := newEngine(t, randomParams(t, small()), kernel.Portable(), decode.Options{})
+	allocations := func(maxTokens int) float64 {
+		reqs := make([]decode.Request, 16)
+		for i := range reqs {
+			reqs[i] = decode.Request{Prompt: []hone.TokenID{1, 2}, Seed: uint64(i), MaxTokens: maxTokens, Sampling: decode.Sampling{Temperature: 0.1}}
+		}
+		return testing.AllocsPerRun(5, func() {
+			_, err := engine.Generate(t.Context(), reqs)
+			require.NoError(t, err)
+		})
+	}
+	const few, many = 20, 60
+	allocations(many)
+	perStep := (allocations(many) - allocations(few)) / (many - few)
+	require.Less(t, perStep, 40.0)
+	t.Logf("%.1f allocations a step of 16 rows", perStep)
+}

@@ -1,0 +1,46 @@
+package decode_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/decode"
+	"github.com/hone-rl/hone/policy/kernel"
+)
+
+// The training graph and the cache give the same log-probabilities and values, at the sampling temperature.
+func TestGenerateAgreesWithTrainer(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]*kernel.Set{"best": bestSet(t), "portable": kernel.Portable()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			params := randomParams(t, small())
+			reqs := mixedRequests(t, 40)
+			for i := range reqs {
+				reqs[i].Sampling.Temperature = 0.8
+			}
+			results, err := newEngine(t, params, set, decode.Options{}).Generate(t.Context(), reqs)
+			require.NoError(t, err)
+			trainer, err := policy.NewTrainer(params, set, policy.TrainerOptions{Temperature: 0.8})
+			require.NoError(t, err)
+			defer func() { require.NoError(t, trainer.Close()) }()
+
+			var batch policy.Batch
+			for i, r := range results {
+				batch.Append(append(append([]hone.TokenID(nil), reqs[i].Prompt...), r.Tokens...), len(reqs[i].Prompt))
+			}
+			scores, err := trainer.Evaluate(t.Context(), batch)
+			require.NoError(t, err)
+			for i, r := range results {
+				state := int(batch.Starts[i]) + len(reqs[i].Prompt) - 1
+				for at := range r.Tokens {
+					requireNear(t, float64(scores.Logp[state+at]), r.Logp[at], tolerance, "logp", i, at)
+					requireNear(t, float64(scores.Value[state+at]), r.Values[at], tolerance, "value", i, at)
+				}
+			}
+		})
+	}
+}
