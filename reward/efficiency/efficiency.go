@@ -93,7 +93,7 @@ func (l *Layer) Judge(_ context.Context, p hone.Problem, traj hone.Trajectory) (
 		}
 		cost = min(cost*unit, left)
 		left -= cost
-		terms = append(terms, hone.Term{Step: i, Score: -cost, Reason: strings.Join(reasons, "; ")})
+		terms = append(terms, hone.Term{Step: i, Score: 0 - cost, Reason: strings.Join(reasons, "; ")})
 	}
 	return reward.Judgement{Terms: terms}, nil
 }
