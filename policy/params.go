@@ -56,7 +56,8 @@ func layerName(layer int, part string) string {
 	return fmt.Sprintf("model.layers.%d.%s.weight", layer, part)
 }
 
-// layout is the order of the tensors.
+// layout is the order of the tensors. The query, key and value matrices of a layer are neighbours, as are gate and up, so that the graph
+// reads each group as one matrix.
 func (c Config) layout() []slot {
 	kv := c.KVHeads * c.HeadDim()
 	slots := []slot{{nameEmbedding, []int{c.Vocab, c.Width}}}
@@ -188,6 +189,21 @@ func (p *Params) Digest() string {
 		flush()
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// span is the data of the tensors from first to last, which are neighbours, and the number of their rows together.
+func (p *Params) span(first, last string) (data []float32, rows int) {
+	i, j := p.index[first], p.index[last]
+	from := 0
+	for _, t := range p.tensors[:i] {
+		from += len(t.Data)
+	}
+	to := from
+	for _, t := range p.tensors[i : j+1] {
+		to += len(t.Data)
+		rows += t.Shape[0]
+	}
+	return p.flat[from:to], rows
 }
 
 // firstNonFinite names the first element that is NaN or infinite.

@@ -29,9 +29,10 @@ func WeightedSum(p *Pack, x *gorgonia.Node, w *Weights) (*gorgonia.Node, error) 
 			d, err := p.add(&operator{
 				name: "weighted sum.grad", out: in[0].Shape(),
 				run: func(out []float32, in [][]float32) {
-					copy(out, w.Data)
 					clear(out[len(w.Data):])
-					p.set.Scale(in[0][0], out[:len(w.Data)])
+					for i, f := range w.Data {
+						out[i] = f * in[0][0]
+					}
 				},
 			}, grad)
 			return gorgonia.Nodes{d}, err

@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/op"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// builder adds the transformer to a graph. The first error sticks, and every later call does nothing.
+type builder struct {
+	graph  *gorgonia.ExprGraph
+	pack   *op.Pack
+	params *Params
+	// grads, if not nil, is where the gradients of the weights are added.
+	grads   *Params
+	weights gorgonia.Nodes
+	heads   op.Heads
+	err     error
+}
+
+func newBuilder(params, grads *Params, pack *op.Pack, rotary *kernel.Rotary) *builder {
+	c := params.config
+	return &builder{
+		graph: gorgonia.NewGraph(), pack: pack, params: params, grads: grads,
+		heads: op.Heads{Query: c.Heads, Key: c.KVHeads, Dim: c.HeadDim(), Rotary: rotary},
+	}
+}
+
+// weight is a node over the tensors from first to last, which lie side by side, as one matrix or vector. Its value and its gradient are
+// windows on the policy's and the gradients' flat slices: nothing is copied.
+func (b *builder) weight(first, last string) *gorgonia.Node {
+	if b.err != nil {
+		return nil
+	}
+	data, rows := b.params.span(first, last)
+	shape := tensor.Shape{rows}
+	if columns := len(data) / rows; len(b.params.tensors[b.params.index[first]].Shape) == 2 {
+		shape = tensor.Shape{rows, columns}
+	}
+	options := []gorgonia.NodeConsOpt{
+		gorgonia.WithShape(shape...), gorgonia.WithName(first),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))),
+	}
+	if b.grads != nil {
+		grad, _ := b.grads.span(first, last)
+		options = append(options, gorgonia.WithGrad(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(grad))))
+	}
+	n := gorgonia.NewTensor(b.graph, tensor.Float32, shape.Dims(), options...)
+	b.weights = append(b.weights, n)
+	return n
+}
+
+// do adds an operator unless something has failed before.
+func (b *builder) do(f func() (*gorgonia.Node, error)) *gorgonia.Node {
+	if b.err != nil {
+		return nil
+	}
+	n, err := f()
+	b.err = err
+	return n
+}
+
+func (b *builder) norm(x *gorgonia.Node, name string) *gorgonia.Node {
+	w := b.weight(name, name)
+	return b.do(func() (*gorgonia.Node, error) { return op.RMSNorm(b.pack, x, w, b.params.config.NormEps) })
+}
+
+func (b *builder) linear(x *gorgonia.Node, first, last string) *gorgonia.Node {
+	w := b.weight(first, last)
+	return b.do(func() (*gorgonia.Node, error) { return op.Linear(b.pack, x, w) })
+}
+
+func (b *builder) linearAdd(residual, x *gorgonia.Node, name string) *gorgonia.Node {
+	w := b.weight(name, name)
+	return b.do(func() (*gorgonia.Node, error) { return op.LinearAdd(b.pack, residual, x, w) })
+}
+
+// attention is x + attention(rotate(norm(x) Wqkv')) Wo'.
+func (b *builder) attention(x *gorgonia.Node, layer int) *gorgonia.Node {
+	h := b.norm(x, layerName(layer, "input_layernorm"))
+	h = b.linear(h, layerName(layer, "self_attn.q_proj"), layerName(layer, "self_attn.v_proj"))
+	h = b.do(func() (*gorgonia.Node, error) { return op.Rotate(b.pack, h, b.heads) })
+	h = b.do(func() (*gorgonia.Node, error) { return op.Attention(b.pack, h, b.heads) })
+	return b.linearAdd(x, h, layerName(layer, "self_attn.o_proj"))
+}
+
+// feedForward is x + swiglu(norm(x) Wgate', norm(x) Wup') Wdown'.
+func (b *builder) feedForward(x *gorgonia.Node, layer int) *gorgonia.Node {
+	h := b.norm(x, layerName(layer, "post_attention_layernorm"))
+	h = b.linear(h, layerName(layer, "mlp.gate_proj"), layerName(layer, "mlp.up_proj"))
+	h = b.do(func() (*gorgonia.Node, error) { return op.SwiGLU(b.pack, h) })
+	return b.linearAdd(x, h, layerName(layer, "mlp.down_proj"))
+}
+
+// model is the whole policy, from tokens to log-probabilities, entropies and values.
+func (b *builder) model(temperature float32) Outputs {
+	c := b.params.config
+	embedding := b.weight(nameEmbedding, nameEmbedding)
+	x := b.do(func() (*gorgonia.Node, error) { return op.Embed(b.pack, embedding) })
+	for layer := range c.Layers {
+		x = b.attention(x, layer)
+		x = b.feedForward(x, layer)
+	}
+	x = b.norm(x, nameFinalNorm)
+	table := embedding
+	if c.Untied {
+		table = b.weight(nameOutput, nameOutput)
+	}
+	out := Outputs{pack: b.pack}
+	out.Logp = b.do(func() (n *gorgonia.Node, err error) {
+		n, out.Entropy, err = op.Score(b.pack, x, table, temperature)
+		return n, err
+	})
+	weight, bias := b.weight(nameValueWeight, nameValueWeight), b.weight(nameValueBias, nameValueBias)
+	out.Value = b.do(func() (*gorgonia.Node, error) { return op.Value(b.pack, x, weight, bias) })
+	return out
+}

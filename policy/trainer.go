@@ -1,0 +1,248 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/op"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// The capacities of graphs are powers of two between these: a graph fits any batch up to its capacity, so few are built. A token of a batch
+// takes about 100 kB of activations and gradients in Preset1M, so batches of 1,000 to 4,000 tokens are a good size; larger
+// steps are made of several batches.
+const (
+	minCapacity = 256
+	// MaxBatch is the largest number of tokens in a batch.
+	MaxBatch = 1 << 16
+)
+
+// TrainerOptions say what a Trainer computes.
+type TrainerOptions struct {
+	// Temperature divides the logits, > 0: that at which tokens are sampled, so that log-probabilities of sampler and trainer
+	// agree. 0 means 1.
+	Temperature float32
+	// Loss is what Gradient differentiates; nil for a Trainer that only evaluates.
+	Loss Loss
+}
+
+// Trainer runs a policy's graph on packed batches. It reads the weights where they are, so changes to Params (by AdamW) count
+// from the next call on. It holds a graph for each capacity it has met. It is not safe for concurrent use.
+type Trainer struct {
+	params, grads *Params
+	set           *kernel.Set
+	rotary        *kernel.Rotary
+	temperature   float32
+	loss          Loss
+	training      []*circuit
+	evaluating    []*circuit
+}
+
+// NewTrainer builds nothing yet; graphs are built when a batch needs them. An option out of range is hone.ErrInvalid.
+func NewTrainer(params *Params, set *kernel.Set, options TrainerOptions) (*Trainer, error) {
+	temperature := options.Temperature
+	if temperature == 0 {
+		temperature = 1
+	}
+	if !(temperature > 0) || math.IsInf(float64(temperature), 0) {
+		return nil, fmt.Errorf("trainer: temperature is %g, must be more than 0: %w", temperature, hone.ErrInvalid)
+	}
+	c := params.config
+	return &Trainer{
+		params: params, grads: newParams(c), set: set, rotary: kernel.NewRotary(c.HeadDim(), c.Context, c.RopeTheta),
+		temperature: temperature, loss: options.Loss,
+	}, nil
+}
+
+// Grads is where Gradient adds to: the Trainer's own, zero at first.
+func (t *Trainer) Grads() *Params { return t.grads }
+
+// ZeroGrads sets all gradients to 0, NaN included: the start of a step.
+func (t *Trainer) ZeroGrads() { clear(t.grads.flat) }
+
+// Gradient runs the loss forward and backward on b and adds its gradient to Grads. It checks ctx before it starts and then runs to the
+// end. Errors: hone.ErrInvalid for a bad batch or a Trainer without a loss; hone.ErrNonFinite for a loss that is NaN or infinite, and then
+// Grads holds nothing of use until ZeroGrads.
+func (t *Trainer) Gradient(ctx context.Context, b Batch) (loss float64, err error) {
+	defer recoverTo(&err)
+	if t.loss == nil {
+		return 0, fmt.Errorf("trainer has no loss to differentiate: %w", hone.ErrInvalid)
+	}
+	c, err := t.prepare(ctx, b, &t.training, true)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.run(b); err != nil {
+		return 0, err
+	}
+	loss, err = scalar(c.cost.Value())
+	if err != nil {
+		return 0, err
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return loss, fmt.Errorf("loss of a batch of %d tokens is %v: %w", b.Len(), loss, hone.ErrNonFinite)
+	}
+	return loss, nil
+}
+
+// Scores are what the policy says about each token of a batch, [N] each; see [Outputs].
+type Scores struct{ Logp, Entropy, Value []float32 }
+
+// Evaluate runs the policy forward on b, with the same numbers as Gradient's forward pass. The slices are the caller's. Errors are those of
+// Gradient; hone.ErrNonFinite names the token whose score is NaN or infinite.
+func (t *Trainer) Evaluate(ctx context.Context, b Batch) (scores Scores, err error) {
+	defer recoverTo(&err)
+	c, err := t.prepare(ctx, b, &t.evaluating, false)
+	if err != nil {
+		return Scores{}, err
+	}
+	if err := c.run(b); err != nil {
+		return Scores{}, err
+	}
+	n := b.Len()
+	scores = Scores{Logp: take(c.out.Logp, n), Entropy: take(c.out.Entropy, n), Value: take(c.out.Value, n)}
+	for i := range n {
+		if sum := scores.Logp[i] + scores.Entropy[i] + scores.Value[i]; sum-sum != 0 {
+			return Scores{}, fmt.Errorf("token %d of %d has log-probability %v, entropy %v, value %v: %w",
+				i, n, scores.Logp[i], scores.Entropy[i], scores.Value[i], hone.ErrNonFinite)
+		}
+	}
+	return scores, nil
+}
+
+// Close ends the graphs' machines. The Trainer must not be used afterwards.
+func (t *Trainer) Close() error {
+	var failures []error
+	for _, c := range append(t.training, t.evaluating...) {
+		failures = append(failures, c.vm.Close())
+	}
+	return errors.Join(failures...)
+}
+
+// circuit is a graph of one capacity with its machine.
+type circuit struct {
+	pack *op.Pack
+	vm   gorgonia.VM
+	out  Outputs
+	// cost is nil where there is no backward pass.
+	cost *gorgonia.Node
+}
+
+// prepare checks the batch and finds or builds the smallest circuit that it fits.
+func (t *Trainer) prepare(ctx context.Context, b Batch, circuits *[]*circuit, backward bool) (*circuit, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("policy graph: %w", err)
+	}
+	if err := b.validate(t.params.config); err != nil {
+		return nil, err
+	}
+	if b.Len() > MaxBatch {
+		return nil, fmt.Errorf("batch has %d tokens, must have at most %d: %w", b.Len(), MaxBatch, hone.ErrInvalid)
+	}
+	capacity := minCapacity
+	for capacity < b.Len() {
+		capacity *= 2
+	}
+	for _, c := range *circuits {
+		if c.pack.Capacity() == capacity {
+			return c, nil
+		}
+	}
+	c, err := t.build(capacity, backward)
+	if err != nil {
+		return nil, fmt.Errorf("build policy graph for %d tokens: %w", capacity, err)
+	}
+	*circuits = append(*circuits, c)
+	return c, nil
+}
+
+func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
+	c := &circuit{pack: op.NewPack(t.set, capacity)}
+	grads := t.grads
+	if !backward {
+		grads = nil
+	}
+	b := newBuilder(t.params, grads, c.pack, t.rotary)
+	c.out = b.model(t.temperature)
+	if b.err != nil {
+		return nil, b.err
+	}
+	if !backward {
+		c.vm = gorgonia.NewTapeMachine(b.graph)
+		return c, nil
+	}
+	var err error
+	if c.cost, err = t.loss.Build(capacity, c.out); err != nil {
+		return nil, fmt.Errorf("loss: %w", err)
+	}
+	used := reached(c.cost, b.weights)
+	if _, err := gorgonia.Grad(c.cost, used...); err != nil {
+		return nil, fmt.Errorf("differentiate: %w", err)
+	}
+	c.vm = gorgonia.NewTapeMachine(b.graph, gorgonia.BindDualValues(used...))
+	return c, nil
+}
+
+// reached are those of the weights that cost depends on: a loss that ignores the values leaves the value head without a gradient.
+func reached(cost *gorgonia.Node, weights gorgonia.Nodes) gorgonia.Nodes {
+	seen := map[*gorgonia.Node]bool{}
+	walk := gorgonia.Nodes{cost}
+	for len(walk) > 0 {
+		n := walk[len(walk)-1]
+		walk = walk[:len(walk)-1]
+		if seen[n] {
+			continue
+		}
+		seen[n] = true
+		for it := n.Graph().From(n.ID()); it.Next(); {
+			if child, ok := it.Node().(*gorgonia.Node); ok {
+				walk = append(walk, child)
+			}
+		}
+	}
+	var used gorgonia.Nodes
+	for _, w := range weights {
+		if seen[w] {
+			used = append(used, w)
+		}
+	}
+	return used
+}
+
+func (c *circuit) run(b Batch) error {
+	c.pack.Fill(op.Sequences{Tokens: b.Tokens, Positions: b.Positions, Targets: b.Targets, Starts: b.Starts})
+	c.vm.Reset()
+	if err := c.vm.RunAll(); err != nil {
+		return fmt.Errorf("run policy graph: %w", err)
+	}
+	return nil
+}
+
+func scalar(v gorgonia.Value) (float64, error) {
+	f, ok := v.Data().(float32)
+	if !ok {
+		return 0, fmt.Errorf("loss is a %T of shape %v, want a float32 scalar: %w", v.Data(), v.Shape(), hone.ErrInvalid)
+	}
+	return float64(f), nil
+}
+
+// take copies the first n elements of a vector node's value.
+func take(node *gorgonia.Node, n int) []float32 {
+	d, ok := node.Value().(*tensor.Dense)
+	if !ok {
+		panic("policy: an output is no tensor")
+	}
+	return append([]float32(nil), d.Float32s()[:n]...)
+}
+
+// recoverTo turns a panic of Gorgonia's into an error: the only place where that is done.
+func recoverTo(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("policy graph: panic: %v", r)
+	}
+}
