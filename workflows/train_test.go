@@ -24,9 +24,6 @@ import (
 
 const runID = hone.RunID("0c9fd5a4-3f0d-4b0e-9d3c-6d2f6a2f9f10")
 
-// act is nil: mocks are set by method reference.
-var act *activities.Activities
-
 func plan(cycles int) workflows.Plan {
 	return workflows.Plan{
 		Cycles: cycles, Shards: 3, Parallel: 2, EvalEvery: 2, ContinueEvery: 100,
@@ -47,6 +44,8 @@ func input(cycles int) workflows.TrainInput {
 type bench struct {
 	*testsuite.TestWorkflowEnvironment
 	t *testing.T
+	// act is nil: mocks are set by method reference.
+	act *activities.Activities
 	// head is what Prepare finds.
 	head int
 	// finished are the statuses set.
@@ -58,30 +57,30 @@ func newBench(t *testing.T) *bench {
 	suite := testsuite.WorkflowTestSuite{}
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, head: -1}
-	b.RegisterActivity(act)
+	b.RegisterActivity(b.act)
 	b.SetTestTimeout(time.Minute)
 	return b
 }
 
 // mockAll mocks what a test has not mocked before.
 func (b *bench) mockAll() {
-	b.OnActivity(act.Prepare, mock.Anything, activities.PrepareInput{Name: "demo", Config: json.RawMessage(`{"seed":1}`)}).
+	b.OnActivity(b.act.Prepare, mock.Anything, activities.PrepareInput{Name: "demo", Config: json.RawMessage(`{"seed":1}`)}).
 		Return(func(_ context.Context, _ activities.PrepareInput) (activities.PrepareOutput, error) {
 			return activities.PrepareOutput{Run: runID, Version: b.head, Manifest: "head"}, nil
 		})
-	b.OnActivity(act.SupervisedStart, mock.Anything, activities.SupervisedStartInput{Run: runID}).
+	b.OnActivity(b.act.SupervisedStart, mock.Anything, activities.SupervisedStartInput{Run: runID}).
 		Return(activities.SupervisedStartOutput{Version: 0, Manifest: "start"}, nil)
-	b.OnActivity(act.RolloutShard, mock.Anything, mock.Anything).Return(activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100, Stopped: 7, Cut: 1}, nil)
-	b.OnActivity(act.Score, mock.Anything, mock.Anything).Return(activities.ScoreOutput{Trajectories: 24, Reward: 0.5}, nil)
-	b.OnActivity(act.Update, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).Return(activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100, Stopped: 7, Cut: 1}, nil)
+	b.OnActivity(b.act.Score, mock.Anything, mock.Anything).Return(activities.ScoreOutput{Trajectories: 24, Reward: 0.5}, nil)
+	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
 		b.head = in.Behaviour + 1
 		return activities.UpdateOutput{Version: b.head, Manifest: "trained"}, nil
 	})
-	b.OnActivity(act.Evaluate, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.EvaluateInput) (activities.Evaluation, error) {
+	b.OnActivity(b.act.Evaluate, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.EvaluateInput) (activities.Evaluation, error) {
 		return activities.Evaluation{Version: in.Version, Split: in.Split, Mode: in.Mode, Problems: 10}, nil
 	})
-	b.OnActivity(act.Publish, mock.Anything, mock.Anything).Return(activities.PublishOutput{Manifest: "published", Weights: "weights"}, nil)
-	b.OnActivity(act.Finish, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.FinishInput) error {
+	b.OnActivity(b.act.Publish, mock.Anything, mock.Anything).Return(activities.PublishOutput{Manifest: "published", Weights: "weights"}, nil)
+	b.OnActivity(b.act.Finish, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.FinishInput) error {
 		b.finished = append(b.finished, in)
 		return nil
 	})
@@ -123,7 +122,7 @@ func TestTrainGoesFromNothingToAPublishedResult(t *testing.T) {
 	b := newBench(t)
 	var mu sync.Mutex
 	var shards []activities.RolloutShardInput
-	b.OnActivity(act.RolloutShard, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		shards = append(shards, in)
@@ -204,7 +203,7 @@ func TestTrainRejectsBadInputBeforeTouchingAnything(t *testing.T) {
 func TestFailedActivityFailsTheRunWithItsReason(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.Update, mock.Anything, mock.Anything).Return(activities.UpdateOutput{},
+	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).Return(activities.UpdateOutput{},
 		temporal.NewApplicationError("gradient of value_head.bias[0] is NaN at step 7: non-finite", activities.ErrorNonFinite))
 	b.mockAll()
 	b.train(input(3))
@@ -220,7 +219,7 @@ func TestFailedActivityFailsTheRunWithItsReason(t *testing.T) {
 func TestErrorsThatMayPassAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.Score, mock.Anything, mock.Anything).
+	b.OnActivity(b.act.Score, mock.Anything, mock.Anything).
 		Return(activities.ScoreOutput{}, errors.New("connection refused: unavailable")).Times(5)
 	b.mockAll()
 	b.train(input(1))
@@ -231,7 +230,7 @@ func TestErrorsThatMayPassAreTriedAgain(t *testing.T) {
 func TestPatienceWithAnActivityEnds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.Score, mock.Anything, mock.Anything).Return(activities.ScoreOutput{}, errors.New("no route to host"))
+	b.OnActivity(b.act.Score, mock.Anything, mock.Anything).Return(activities.ScoreOutput{}, errors.New("no route to host"))
 	b.mockAll()
 	b.train(input(1))
 	require.Equal(t, "cycle 0: score: no route to host", b.failure().Message())
@@ -242,7 +241,7 @@ func TestPatienceWithAnActivityEnds(t *testing.T) {
 func TestARejectedConfigurationLeavesTheRunAlone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.Prepare, mock.Anything, mock.Anything).Return(activities.PrepareOutput{},
+	b.OnActivity(b.act.Prepare, mock.Anything, mock.Anything).Return(activities.PrepareOutput{},
 		temporal.NewApplicationError("run demo has seed 2, not 1: invalid", activities.ErrorInvalid))
 	b.mockAll()
 	b.train(input(1))
@@ -253,7 +252,7 @@ func TestARejectedConfigurationLeavesTheRunAlone(t *testing.T) {
 func TestOneFailedShardCancelsTheOthers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.RolloutShard, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
 		if in.Shard == 1 {
 			return activities.RolloutShardOutput{}, temporal.NewApplicationError("blob 12ab: corrupt", activities.ErrorCorrupt)
 		}
@@ -269,7 +268,7 @@ func TestOneFailedShardCancelsTheOthers(t *testing.T) {
 func TestCancellationSetsTheStatusAfterTheActivities(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.Update, mock.Anything, mock.Anything).After(time.Hour).Return(activities.UpdateOutput{Version: 1}, nil)
+	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).After(time.Hour).Return(activities.UpdateOutput{Version: 1}, nil)
 	b.mockAll()
 	b.RegisterDelayedCallback(b.CancelWorkflow, time.Minute)
 	b.train(input(3))

@@ -41,11 +41,11 @@ func (b *bench) send(after time.Duration, name string, args ...any) *answer {
 
 // slow makes each update take an hour and each final evaluation ten, so that a test can say when something happens.
 func (b *bench) slow() {
-	b.OnActivity(act.Update, mock.Anything, mock.Anything).After(time.Hour).
+	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).After(time.Hour).
 		Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
 			return activities.UpdateOutput{Version: in.Behaviour + 1, Manifest: "trained"}, nil
 		})
-	b.OnActivity(act.Evaluate, mock.Anything, mock.MatchedBy(func(in activities.EvaluateInput) bool { return in.Mode == activities.ModeSearch })).
+	b.OnActivity(b.act.Evaluate, mock.Anything, mock.MatchedBy(func(in activities.EvaluateInput) bool { return in.Mode == activities.ModeSearch })).
 		After(10*time.Hour).Return(activities.Evaluation{Mode: activities.ModeSearch}, nil)
 	b.mockAll()
 }
@@ -107,7 +107,7 @@ func TestExtendAddsCycles(t *testing.T) {
 func TestUpdatesThatComeTooLateAreRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(act.Publish, mock.Anything, mock.Anything).After(time.Hour).Return(activities.PublishOutput{}, nil)
+	b.OnActivity(b.act.Publish, mock.Anything, mock.Anything).After(time.Hour).Return(activities.PublishOutput{}, nil)
 	b.slow()
 	stopMeasuring := b.send(5*time.Hour, workflows.UpdateStop)
 	less := b.send(5*time.Hour, workflows.UpdateExtend, 0)
