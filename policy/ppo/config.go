@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
 )
 
 // AdvantageKind chooses how advantages are estimated.
@@ -162,4 +163,20 @@ func (c Config) Validate() error {
 	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
 	want(atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
 	return errors.Join(errs...)
+}
+
+// optimiserEps is Adam's epsilon in most implementations of PPO: with small gradients the usual 1e-8 makes first steps too large.
+const optimiserEps = 1e-5
+
+// AdamW is the optimiser that c describes. Weights do not decay: the reference holds the policy, not the origin.
+func (c Config) AdamW() policy.AdamWConfig {
+	a := policy.DefaultAdamWConfig()
+	a.Eps, a.WeightDecay, a.ClipNorm = optimiserEps, 0, c.ClipNorm
+	return a
+}
+
+// Schedule is the learning rate over a run of the given number of updates, by the number of the update: all steps of one have the
+// same. It rises over the warm-up and falls along a cosine to a tenth. A warm-up longer than the run is cut to fit.
+func (c Config) Schedule(updates int) policy.Schedule {
+	return policy.Schedule{Warmup: min(c.Warmup, max(updates-1, 0)), Total: updates, Peak: c.LearningRate, Floor: c.LearningRate / 10}
 }

@@ -2,7 +2,11 @@ package ppo
 
 import (
 	"fmt"
+	"math"
 )
+
+// spread is the mean and the deviation of the advantages before they are whitened.
+type spread struct{ mean, std float64 }
 
 // estimate fills rewards, returns and advantages of all samples, which hold their log-probabilities under the reference by now.
 //
@@ -10,8 +14,8 @@ import (
 //
 // Returns always come from [Episode.Advantages], since the value head is trained the same way whatever the policy's advantages
 // are; and before whitening, so that the value head never sees a whitened number. Advantages are then whitened, or for groups
-// rescaled, over the tokens of all samples at once.
-func estimate(samples []*sample, c Config, beta float64) error {
+// rescaled, over the tokens of all samples at once. What comes back is their spread before that.
+func estimate(samples []*sample, c Config, beta float64) (spread, error) {
 	for _, s := range samples {
 		s.rewards = append([]float64(nil), s.task...)
 		if c.KLPenalty == KLInReward && beta > 0 {
@@ -22,26 +26,27 @@ func estimate(samples []*sample, c Config, beta float64) error {
 		e := Episode{Rewards: s.rewards, Values: s.valuesOld, Bootstrap: s.bootstrap}
 		var err error
 		if s.advantages, s.returns, err = e.Advantages(c.Gamma, c.Lambda); err != nil {
-			return fmt.Errorf("trajectory %v: %w", s.trajectory.ID, err)
+			return spread{}, fmt.Errorf("trajectory %v: %w", s.trajectory.ID, err)
 		}
 	}
 	scale := Whiten
 	if c.Advantage == AdvantageGroup {
 		scale = Rescale
 		if err := compareGroups(samples); err != nil {
-			return err
+			return spread{}, err
 		}
 	}
 	var all []float64
 	for _, s := range samples {
 		all = append(all, s.advantages...)
 	}
+	mean, variance := moments(all, nil)
 	scale(all, nil)
 	for _, s := range samples {
 		n := copy(s.advantages, all)
 		all = all[n:]
 	}
-	return nil
+	return spread{mean: mean, std: math.Sqrt(variance)}, nil
 }
 
 // compareGroups replaces the advantages of all samples by those against their groups: the samples of the same problem.

@@ -44,8 +44,8 @@ type sample struct {
 	bootstrap                   float64
 }
 
-// rows is the number of rows the sample takes in a packed batch: each token but the last predicts the next.
-func (s *sample) rows() int { return len(s.trajectory.Prompt) + len(s.trajectory.Tokens) - 1 }
+// rows is the number of rows that the sample takes in a packed batch: one a token.
+func (s *sample) rows() int { return len(s.trajectory.Prompt) + len(s.trajectory.Tokens) }
 
 // gather picks the trajectories to train on, in the order of their ids whatever the order given, and takes their numbers.
 //

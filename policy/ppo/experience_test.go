@@ -47,7 +47,8 @@ func prepared(t *testing.T, c Config, beta, ref float64, all ...Scored) []*sampl
 			s.logpRef[i] = ref
 		}
 	}
-	require.NoError(t, estimate(samples, c, beta))
+	_, err = estimate(samples, c, beta)
+	require.NoError(t, err)
 	return samples
 }
 

@@ -72,7 +72,7 @@ func (d decision) lossGradient(t *testing.T, advantages func(episodes []Episode)
 	}
 	require.Len(t, episodes, 16)
 	n := 2 * len(episodes)
-	rows, out := makeRows(n), makeOutputs(n)
+	rows, out := NewRows(n), makeOutputs(n)
 	for i, adv := range advantages(episodes) {
 		copy(rows.Advantages[2*i:], adv)
 	}

@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
 )
 
 // Loss is the clipped policy loss with its value, entropy, KL and imitation terms, as one operator in the graph. Its inputs from
@@ -25,7 +26,6 @@ type Loss struct {
 	totals    Totals
 	tally     *tally
 	built     int
-	loss      float64
 }
 
 // NewLoss is the loss of c with the coefficient beta of the KL penalty. c is taken to be valid.
@@ -57,6 +57,11 @@ func (l *Loss) Set(rows Rows, totals Totals) error {
 	return nil
 }
 
+// Build implements [policy.Loss].
+func (l *Loss) Build(capacity int, out policy.Outputs) (*gorgonia.Node, error) {
+	return l.build(capacity, out.Logp, out.Entropy, out.Value)
+}
+
 // build puts the loss of n rows into the graph of its inputs, each [n].
 func (l *Loss) build(n int, logp, entropy, value *gorgonia.Node) (*gorgonia.Node, error) {
 	l.built++
@@ -68,8 +73,7 @@ func (l *Loss) evaluate(out outputs, d slopes) (float64, error) {
 	if len(l.rows.Kind) > len(out.logp) {
 		return 0, fmt.Errorf("ppo loss: %d rows for a graph of %d: %w", len(l.rows.Kind), len(out.logp), hone.ErrInvalid)
 	}
-	l.loss = l.objective.evaluate(l.rows, l.totals, out, d, l.tally)
-	return l.loss, nil
+	return l.objective.evaluate(l.rows, l.totals, out, d, l.tally), nil
 }
 
 // takeTally is what the loss has seen since the last call.

@@ -19,7 +19,7 @@ type batch struct {
 
 // randomBatch has n rows, cycling through sample, none, sample, imitation. The rows of kind none hold NaN in every column.
 func randomBatch(n int, rng *rand.Rand) batch {
-	b := batch{rows: makeRows(n), out: makeOutputs(n)}
+	b := batch{rows: NewRows(n), out: makeOutputs(n)}
 	for i := range n {
 		b.rows.Kind[i] = []Kind{KindSample, KindNone, KindSample, KindImitation}[i%4]
 		b.out.logp[i] = -3 * rng.Float64()
@@ -162,7 +162,7 @@ func TestGoldenAggregation(t *testing.T) {
 		losses = append(losses, sequence...)
 	}
 	n := len(losses)
-	rows, out := makeRows(n), makeOutputs(n)
+	rows, out := NewRows(n), makeOutputs(n)
 	for i, loss := range losses {
 		rows.Kind[i], rows.Advantages[i] = KindSample, -loss
 	}

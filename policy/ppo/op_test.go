@@ -94,7 +94,7 @@ func TestOperatorEqualsObjective(t *testing.T) {
 func TestOperatorRefusesMoreRowsThanItsGraph(t *testing.T) {
 	t.Parallel()
 	loss := NewLoss(DefaultConfig(), 0)
-	require.NoError(t, loss.Set(makeRows(5), Totals{}))
+	require.NoError(t, loss.Set(NewRows(5), Totals{}))
 	gr := newGraph(t, loss, 4)
 	for _, node := range []*gorgonia.Node{gr.logp, gr.entropy, gr.value} {
 		require.NoError(t, gorgonia.Let(node, tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(4))))
@@ -105,10 +105,10 @@ func TestOperatorRefusesMoreRowsThanItsGraph(t *testing.T) {
 func TestLossSetRefusesBadRows(t *testing.T) {
 	t.Parallel()
 	loss := NewLoss(DefaultConfig(), 0)
-	rows := makeRows(3)
+	rows := NewRows(3)
 	rows.Returns = rows.Returns[:2]
 	require.ErrorIs(t, loss.Set(rows, Totals{}), hone.ErrInvalid)
-	rows = makeRows(3)
+	rows = NewRows(3)
 	rows.Kind[1] = KindSample
 	require.ErrorIs(t, loss.Set(rows, Totals{}), hone.ErrInvalid)
 	require.NoError(t, loss.Set(rows, Totals{Samples: 1}))

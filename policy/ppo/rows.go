@@ -36,8 +36,8 @@ type Rows struct {
 	ValuesOld []float64
 }
 
-// makeRows is n rows that take no part.
-func makeRows(n int) Rows {
+// NewRows is n rows that take no part.
+func NewRows(n int) Rows {
 	return Rows{
 		Kind:    make([]Kind, n),
 		LogpOld: make([]float64, n), LogpRef: make([]float64, n), Advantages: make([]float64, n),

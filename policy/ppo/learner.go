@@ -1,0 +1,240 @@
+package ppo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/kernel"
+)
+
+// Learner runs updates of one policy's parameters. It owns the graph and the loss in it, which are built once a size and used
+// by every update. It is not safe for concurrent use.
+type Learner struct {
+	params  *policy.Params
+	set     *kernel.Set
+	loss    *Loss
+	trainer *policy.Trainer
+}
+
+// NewLearner makes a learner that changes params in place. temperature is that of sampling, > 0: logits are divided by it before
+// log-probabilities and entropies are taken, as the sampler did.
+func NewLearner(params *policy.Params, set *kernel.Set, temperature float32) (*Learner, error) {
+	loss := &Loss{tally: newTally()}
+	trainer, err := policy.NewTrainer(params, set, policy.TrainerOptions{Temperature: temperature, Loss: loss})
+	if err != nil {
+		return nil, fmt.Errorf("ppo trainer: %w", err)
+	}
+	return &Learner{params: params, set: set, loss: loss, trainer: trainer}, nil
+}
+
+// Close frees the graphs.
+func (l *Learner) Close() error { return l.trainer.Close() }
+
+// UpdateInput is what an update is a function of, beside the parameters.
+type UpdateInput struct {
+	// Config must be valid.
+	Config Config
+	// Optimizer holds the moments; its state is part of the policy version.
+	Optimizer *policy.AdamW
+	// Reference scores tokens under the policy that divergence is measured from. It may be nil where Beta is 0.
+	Reference *policy.Trainer
+	// Trajectories come in any order.
+	Trajectories []Scored
+	// Seed is the start of the random streams that order the minibatches.
+	Seed uint64
+	// Beta is the coefficient of the divergence, >= 0: Config.KLCoef at first, then what the last update returned.
+	Beta float64
+	// LearningRate is what the schedule says of this cycle, > 0. It is the same for all steps of an update.
+	LearningRate float64
+	// Progress, if not nil, is called after each piece of work.
+	Progress func(Progress)
+}
+
+// Progress is how far an update has come.
+type Progress struct {
+	// Phase is "reference" while the reference scores, then "update".
+	Phase string
+	// Done of Total are batches of the reference, then minibatches.
+	Done, Total int
+}
+
+// Result is what an update leaves behind, beside the changed parameters.
+type Result struct {
+	Stats Stats
+	// Beta is the coefficient for the next update.
+	Beta float64
+	// Targets has one entry for each trajectory that the policy gradient was trained on, in the order of their ids.
+	Targets []Targets
+	// Skipped are the steps that were not taken, for a person to look at.
+	Skipped []SkippedStep
+}
+
+// Targets is what an update made of a trajectory: every number that the loss read of it. Slices are [T].
+type Targets struct {
+	ID hone.TrajectoryID
+	// Rewards are the task's, less the charge for divergence.
+	Rewards []float32
+	// Advantages are whitened.
+	Advantages []float32
+	// Returns are not.
+	Returns []float32
+	// LogpRef is the reference's log-probability of each token; empty without a reference.
+	LogpRef []float32
+}
+
+// SkippedStep is a step that was not taken because something in it was not finite.
+type SkippedStep struct {
+	// Epoch and Minibatch count from 0.
+	Epoch, Minibatch int
+	// Samples are the ids of the trajectories in it.
+	Samples []hone.TrajectoryID
+	// Reason says what was not finite.
+	Reason string
+}
+
+// Update runs one cycle's learning: the reference's log-probabilities, rewards and advantages, then Config.Epochs passes over the
+// trajectories in Config.Minibatches steps each.
+//
+// Minibatches are whole trajectories, dealt anew each epoch from a permutation of its own stream. One larger than
+// Config.BatchTokens goes through the graph in parts, which are all divided by the tokens of the whole. Each epoch starts from
+// what the sampler recorded: old log-probabilities and values stay as they were. Before each step the minibatch's divergence from
+// the sampling policy is compared with Config.TargetKL, and once it exceeds it neither this step nor another is taken. A step whose
+// loss or gradient is not finite is left out, counted and named; if that happens to every step the update is [hone.ErrNonFinite].
+//
+// The result and the parameters are the same, bit for bit, for the same input in whatever order the trajectories come. After an
+// error the parameters and the optimiser may have changed: go back to the version that the update began from. Other errors are
+// those of Config.Validate, of trajectories whose parts do not fit ([hone.ErrInvalid]), and ctx's.
+func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
+	if err := in.validate(); err != nil {
+		return Result{}, err
+	}
+	c := in.Config
+	samples, imitations, census, err := gather(in.Trajectories, c)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := in.scoreReference(ctx, samples); err != nil {
+		return Result{}, err
+	}
+	raw, err := estimate(samples, c, in.Beta)
+	if err != nil {
+		return Result{}, err
+	}
+	var stats Stats
+	stats.Census = census
+	stats.KLCoef, stats.LearningRate = in.Beta, in.LearningRate
+	stats.describe(samples, imitations, raw)
+
+	l.loss.objective = newObjective(c, in.Beta)
+	run := &descent{learner: l, in: in, stats: &stats, seen: newTally()}
+	if err := run.epochs(ctx, samples, imitations); err != nil {
+		return Result{}, err
+	}
+	stats.observe(run.seen, in.Reference != nil)
+
+	result := Result{Stats: stats, Beta: in.Beta, Skipped: run.skipped, Targets: targets(samples, in.Reference != nil)}
+	if in.Reference != nil {
+		result.Stats.KLRefTrajectory = divergenceFromReference(samples)
+		controller := Controller{Target: c.KLTarget, Horizon: c.KLHorizon}
+		if result.Beta, err = controller.Next(in.Beta, result.Stats.KLRefTrajectory, len(samples)); err != nil {
+			return Result{}, err
+		}
+	}
+	return result, nil
+}
+
+// validate reports every fault of the input beside its trajectories.
+func (in UpdateInput) validate() error {
+	errs := []error{in.Config.Validate()}
+	if in.Optimizer == nil {
+		errs = append(errs, fmt.Errorf("ppo update: no optimiser: %w", hone.ErrInvalid))
+	}
+	if !(in.Beta >= 0) || math.IsInf(in.Beta, 0) {
+		errs = append(errs, fmt.Errorf("ppo update: beta is %v, must be at least 0: %w", in.Beta, hone.ErrInvalid))
+	}
+	if in.Beta > 0 && in.Reference == nil {
+		errs = append(errs, fmt.Errorf("ppo update: beta is %v and there is no reference: %w", in.Beta, hone.ErrInvalid))
+	}
+	if !(in.LearningRate > 0) || math.IsInf(in.LearningRate, 0) {
+		errs = append(errs, fmt.Errorf("ppo update: learning rate is %v, must be above 0: %w", in.LearningRate, hone.ErrInvalid))
+	}
+	return errors.Join(errs...)
+}
+
+// report tells how far the update has come.
+func (in UpdateInput) report(phase string, done, total int) {
+	if in.Progress != nil {
+		in.Progress(Progress{Phase: phase, Done: done, Total: total})
+	}
+}
+
+// scoreReference fills logpRef of all samples; without a reference it is the sampler's, which no number is made from.
+func (in UpdateInput) scoreReference(ctx context.Context, samples []*sample) error {
+	if in.Reference == nil {
+		for _, s := range samples {
+			s.logpRef = s.logpOld
+		}
+		return nil
+	}
+	runs := split(samples, in.Config.BatchTokens)
+	for i, run := range runs {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("ppo reference: %w", err)
+		}
+		for _, s := range run {
+			s.logpRef = make([]float64, len(s.logpOld))
+		}
+		batch, firsts := pack(run)
+		scores, err := in.Reference.Evaluate(ctx, batch.batch)
+		if err != nil {
+			return fmt.Errorf("ppo reference: %w", err)
+		}
+		for j, s := range run {
+			logp, err := widen("reference logp", scores.Logp[firsts[j]:firsts[j]+len(s.logpOld)])
+			if err != nil {
+				return fmt.Errorf("trajectory %v: %w", s.trajectory.ID, err)
+			}
+			s.logpRef = logp
+		}
+		in.report("reference", i+1, len(runs))
+	}
+	return nil
+}
+
+// divergenceFromReference is the mean over samples of sum_t K1(logpOld, logpRef).
+func divergenceFromReference(samples []*sample) float64 {
+	total := 0.0
+	for _, s := range samples {
+		for t := range s.logpOld {
+			total += K1(s.logpOld[t], s.logpRef[t])
+		}
+	}
+	return total / float64(len(samples))
+}
+
+// targets is what is kept of each sample.
+func targets(samples []*sample, reference bool) []Targets {
+	out := make([]Targets, len(samples))
+	for i, s := range samples {
+		out[i] = Targets{
+			ID: s.trajectory.ID, Rewards: narrow(s.rewards), Advantages: narrow(s.advantages), Returns: narrow(s.returns),
+		}
+		if reference {
+			out[i].LogpRef = narrow(s.logpRef)
+		}
+	}
+	return out
+}
+
+// narrow is the values in float32.
+func narrow(values []float64) []float32 {
+	out := make([]float32, len(values))
+	for i, v := range values {
+		out[i] = float32(v)
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package ppo
+
+import (
+	"slices"
+
+	"github.com/hone-rl/hone/policy"
+)
+
+// packed is a batch for the graph together with what the loss reads beside it, row by row.
+type packed struct {
+	batch policy.Batch
+	rows  Rows
+}
+
+// split cuts the samples, in order, into runs of at most limit rows each. gather has refused a sample longer than that.
+func split(samples []*sample, limit int) [][]*sample {
+	var runs [][]*sample
+	from, rows := 0, 0
+	for i, s := range samples {
+		if i > from && rows+s.rows() > limit {
+			runs = append(runs, samples[from:i])
+			from, rows = i, 0
+		}
+		rows += s.rows()
+	}
+	if from < len(samples) {
+		runs = append(runs, samples[from:])
+	}
+	return runs
+}
+
+// pack is one batch of the samples, in order, and for each the first row that takes part: that of the prompt's last token, which
+// predicts the completion's first. One row a token of the completion takes part, its end-of-sequence token among them; the
+// lengths decide that and never the value of a token.
+func pack(samples []*sample) (out packed, firsts []int) {
+	n := 0
+	for _, s := range samples {
+		n += s.rows()
+	}
+	out.rows = NewRows(n)
+	for _, s := range samples {
+		t := s.trajectory
+		first := out.batch.Len() + len(t.Prompt) - 1
+		firsts = append(firsts, first)
+		out.batch.Append(slices.Concat(t.Prompt, t.Tokens), len(t.Prompt))
+		kind := KindSample
+		if s.imitation {
+			kind = KindImitation
+		}
+		for i := range t.Tokens {
+			out.rows.Kind[first+i] = kind
+		}
+		copy(out.rows.LogpOld[first:], s.logpOld)
+		copy(out.rows.LogpRef[first:], s.logpRef)
+		copy(out.rows.Advantages[first:], s.advantages)
+		copy(out.rows.Returns[first:], s.returns)
+		copy(out.rows.ValuesOld[first:], s.valuesOld)
+	}
+	return out, firsts
+}

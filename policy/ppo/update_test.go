@@ -1,0 +1,292 @@
+package ppo
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone"
+)
+
+// sampler and trainer here are one graph at different batch sizes: only float32 sums differ.
+const agreementTolerance = 1e-5
+
+func TestChecklist05And23And42FirstRatioIsOne(t *testing.T) {
+	t.Parallel()
+	for _, temperature := range []float32{1, 0.7} {
+		w := newWorld(t, 1, temperature)
+		trajectories := w.sample(hone.Rand(2), prompts(32), 3, copies)
+		got, err := w.learner().Update(t.Context(), w.input(DefaultConfig(), trajectories))
+		require.NoError(t, err)
+		require.Less(t, got.Stats.RatioFirstMaxDev, agreementTolerance)
+	}
+
+	hot := newWorld(t, 1, 2)
+	cold := newWorld(t, 1, 1)
+	got, err := cold.learner().Update(t.Context(), cold.input(DefaultConfig(), hot.sample(hone.Rand(2), prompts(32), 3, copies)))
+	require.NoError(t, err)
+	require.Greater(t, got.Stats.RatioFirstMaxDev, 0.01)
+}
+
+func TestChecklist23FirstMinibatchClipsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3, 1)
+	c := DefaultConfig()
+	c.Epochs, c.Minibatches = 1, 1
+	got, err := w.learner().Update(t.Context(), w.input(c, w.sample(hone.Rand(2), prompts(16), 3, copies)))
+	require.NoError(t, err)
+	require.Zero(t, got.Stats.ClipFracLow+got.Stats.ClipFracHigh)
+	require.Less(t, got.Stats.KLOldK3, 1e-9)
+	require.InDelta(t, 0, got.Stats.PolicyLoss, agreementTolerance) // whitened advantages add up to 0
+	require.Equal(t, 1, got.Stats.Steps)
+}
+
+func TestChecklist44OrderOfTrajectoriesDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	var digests []string
+	var results []Result
+	for _, reverse := range []bool{false, true} {
+		w := newWorld(t, 1, 1)
+		trajectories := w.sample(hone.Rand(2), prompts(24), 3, copies)
+		if reverse {
+			slices.Reverse(trajectories)
+		}
+		got, err := w.learner().Update(t.Context(), w.input(DefaultConfig(), trajectories))
+		require.NoError(t, err)
+		digests, results = append(digests, w.params.Digest()), append(results, got)
+	}
+	require.Equal(t, digests[0], digests[1])
+	require.Equal(t, results[0], results[1])
+}
+
+// The parts of a minibatch are added in float32 in another order than the whole, and Adam's first step is about the sign of the
+// gradient, so gradients are compared and not parameters.
+func TestChecklist31PartsGiveTheFullGradient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	samples, _, _, err := gather(w.sample(hone.Rand(2), prompts(24), 3, copies), c)
+	require.NoError(t, err)
+	require.NoError(t, w.input(c, nil).scoreReference(t.Context(), samples))
+	_, err = estimate(samples, c, 0)
+	require.NoError(t, err)
+	samples[3].imitation, samples[7].imitation = true, true
+
+	l := w.learner()
+	l.loss.objective = newObjective(c, 0)
+	require.NoError(t, l.gradient(t.Context(), samples, 4096))
+	whole := slices.Clone(l.trainer.Grads().Flat())
+	for _, limit := range []int{4, 13, 50} {
+		require.NoError(t, l.gradient(t.Context(), samples, limit))
+		for i, g := range l.trainer.Grads().Flat() {
+			require.InDelta(t, whole[i], g, 1e-6, "limit %d parameter %d", limit, i)
+		}
+	}
+}
+
+// Central differences of a float32 loss of about 1 at step 1e-2 err by 1e-5 in rounding and by the third derivative.
+const directionTolerance = 2e-3
+
+func TestWholeLossFiniteDifferences(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	c.EntropyCoef, c.KLPenalty = 0.05, KLInLossK3
+	samples, _, _, err := gather(w.sample(hone.Rand(2), prompts(16), 3, copies), c)
+	require.NoError(t, err)
+	require.NoError(t, w.input(c, nil).scoreReference(t.Context(), samples))
+	_, err = estimate(samples, c, 0.1)
+	require.NoError(t, err)
+	for _, s := range samples { // away from the sampling policy, so that no bound is at its kink
+		for i := range s.logpOld {
+			s.logpOld[i] += 0.05
+			s.logpRef[i] -= 0.3
+		}
+	}
+	samples[3].imitation = true
+
+	l := w.learner()
+	l.loss.objective = newObjective(c, 0.1)
+	loss := func() float64 {
+		l.trainer.ZeroGrads()
+		batch, _ := pack(samples)
+		require.NoError(t, l.loss.Set(batch.rows, Totals{Samples: 45, Imitations: 3}))
+		value, err := l.trainer.Gradient(t.Context(), batch.batch)
+		require.NoError(t, err)
+		return value
+	}
+	loss()
+	flat := w.params.Flat()
+	origin, grad := slices.Clone(flat), slices.Clone(l.trainer.Grads().Flat())
+	rng := hone.Rand(4)
+	for trial := range 6 {
+		direction := make([]float64, len(flat))
+		norm := 0.0
+		for i := range direction {
+			direction[i] = rng.NormFloat64()
+			if trial < 2 {
+				direction[i] = float64(grad[i])
+			}
+			norm += direction[i] * direction[i]
+		}
+		want := 0.0
+		for i := range direction {
+			direction[i] /= math.Sqrt(norm)
+			want += direction[i] * float64(grad[i])
+		}
+		const h = 1e-2
+		at := func(step float64) float64 {
+			for i := range flat {
+				flat[i] = origin[i] + float32(step*direction[i])
+			}
+			return loss()
+		}
+		require.InDelta(t, want, (at(h)-at(-h))/(2*h), directionTolerance, "direction %d", trial)
+	}
+}
+
+func TestChecklist39EarlyStopBeforeTheStep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	c.Epochs, c.LearningRate, c.TargetKL = 10, 0.05, 1e-3
+	got, err := w.learner().Update(t.Context(), w.input(c, w.sample(hone.Rand(2), prompts(32), 3, copies)))
+	require.NoError(t, err)
+	require.Equal(t, 1, got.Stats.StoppedEarly)
+	require.GreaterOrEqual(t, got.Stats.Steps, 1)
+	require.Less(t, got.Stats.Steps, 5)
+}
+
+func TestChecklist40NonFiniteStepIsSkippedAndCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	c.Epochs, c.Minibatches = 1, 4
+	trajectories := w.sample(hone.Rand(2), prompts(16), 1, copies)
+	trajectories[6].Breakdown.Layers[0].Terms[0].Score = 1e42 // its return overflows float32 in the value's slope
+	got, err := w.learner().Update(t.Context(), w.input(c, trajectories))
+	require.NoError(t, err)
+	require.Equal(t, 1, got.Stats.SkippedSteps)
+	require.Equal(t, 3, got.Stats.Steps)
+	require.Len(t, got.Skipped, 1)
+	require.Contains(t, got.Skipped[0].Samples, trajectories[6].Trajectory.ID)
+	for _, v := range w.params.Flat() {
+		require.False(t, math.IsNaN(float64(v)) || math.IsInf(float64(v), 0))
+	}
+}
+
+func TestUpdateWithoutAFiniteStepIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	trajectories := w.sample(hone.Rand(2), prompts(8), 1, copies)
+	for i := range trajectories {
+		trajectories[i].Breakdown.Layers[0].Terms[0].Score = 1e42
+	}
+	before := w.params.Digest()
+	_, err := w.learner().Update(t.Context(), w.input(c, trajectories))
+	require.ErrorIs(t, err, hone.ErrNonFinite)
+	require.Equal(t, before, w.params.Digest())
+}
+
+func TestImitationRaisesSearchsTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	c.ImitationCoef, c.LearningRate, c.Epochs, c.TargetKL = 1, 0.01, 8, 0
+	trajectories := w.sample(hone.Rand(2), prompts(16), 1, func(_, _ []hone.TokenID) []float64 { return []float64{0} })
+	found := &trajectories[0]
+	found.Trajectory.Source, found.Breakdown.Outcome = hone.SourceSearch, hone.OutcomeRight
+	found.Trajectory.Tokens = []hone.TokenID{9}
+	before, _ := w.next([][]hone.TokenID{found.Trajectory.Prompt})
+	got, err := w.learner().Update(t.Context(), w.input(c, trajectories))
+	require.NoError(t, err)
+	after, _ := w.next([][]hone.TokenID{found.Trajectory.Prompt})
+	require.Greater(t, after[0][9], before[0][9]+0.5)
+	require.Equal(t, 1, got.Stats.Imitated)
+	require.Equal(t, 15, got.Stats.Tokens)
+	require.Equal(t, 1, got.Stats.ImitationTokens)
+	require.Len(t, got.Targets, 15)
+}
+
+func TestUpdateResult(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	trajectories := w.sample(hone.Rand(2), prompts(16), 2, copies)
+	in := w.input(c, trajectories)
+	var phases []string
+	var last Progress
+	in.Progress = func(p Progress) {
+		if !slices.Contains(phases, p.Phase) {
+			phases = append(phases, p.Phase)
+		}
+		last = p
+	}
+	got, err := w.learner().Update(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, []string{"reference", "update"}, phases)
+	require.Equal(t, Progress{Phase: "update", Done: 8, Total: 8}, last)
+	require.InDelta(t, 0, got.Stats.KLRefTrajectory, agreementTolerance) // the reference is the sampling policy
+	require.InDelta(t, c.KLCoef*(1-0.2*16/c.KLHorizon), got.Beta, 1e-12)
+	require.Equal(t, 32, got.Stats.Tokens)
+	require.Len(t, got.Targets, 16)
+	for i, x := range got.Targets {
+		require.Equal(t, trajectories[i].Trajectory.ID, x.ID)
+		require.Len(t, x.Advantages, 2)
+		require.Len(t, x.Returns, 2)
+		require.Len(t, x.LogpRef, 2)
+	}
+	total := 0.0
+	for _, x := range trajectories {
+		total += x.Breakdown.Total()
+	}
+	require.InDelta(t, total/16, got.Stats.RewardMean, 1e-12)
+
+	encoded, err := json.Marshal(got.Stats)
+	require.NoError(t, err)
+	var metrics map[string]float64
+	require.NoError(t, json.Unmarshal(encoded, &metrics))
+	for _, name := range []string{"policy_loss", "kl_ref_k3", "ratio_first_max_dev", "explained_variance", "skipped_steps", "sampled"} {
+		require.Contains(t, metrics, name)
+	}
+}
+
+func TestUpdateRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	trajectories := w.sample(hone.Rand(2), prompts(4), 1, copies)
+	for name, edit := range map[string]func(*UpdateInput){
+		"config":        func(in *UpdateInput) { in.Config.ClipLow = -1 },
+		"optimiser":     func(in *UpdateInput) { in.Optimizer = nil },
+		"beta":          func(in *UpdateInput) { in.Beta = math.NaN() },
+		"reference":     func(in *UpdateInput) { in.Reference = nil },
+		"learning rate": func(in *UpdateInput) { in.LearningRate = 0 },
+		"nothing":       func(in *UpdateInput) { in.Trajectories = nil },
+	} {
+		in := w.input(DefaultConfig(), trajectories)
+		edit(&in)
+		_, err := w.learner().Update(t.Context(), in)
+		require.ErrorIs(t, err, hone.ErrInvalid, name)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := w.learner().Update(ctx, w.input(DefaultConfig(), trajectories))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestUpdateWithoutAReference(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	in := w.input(DefaultConfig(), w.sample(hone.Rand(2), prompts(8), 1, copies))
+	in.Reference, in.Beta = nil, 0
+	got, err := w.learner().Update(t.Context(), in)
+	require.NoError(t, err)
+	require.Zero(t, got.Stats.KLRefK3)
+	require.Zero(t, got.Beta)
+	require.Nil(t, got.Targets[0].LogpRef)
+}

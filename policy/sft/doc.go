@@ -1,0 +1,9 @@
+// Package sft trains a policy on demonstrations: pairs of a prompt and the completion it should have. It is how a run begins,
+// before there is anything to reinforce, and how lines found by search are distilled.
+//
+// The loss is the mean cross-entropy of the completions' tokens, their end-of-sequence token among them; prompts are read and not
+// learned. The package knows no text, makes no demonstrations and stores nothing. It reads no clock and draws every random number
+// from the seed it is given, so fitting again gives the same parameters bit for bit.
+//
+// Letters in shapes: N tokens of a batch.
+package sft
