@@ -39,9 +39,11 @@ func (p postgres) store(database string) *config.SQL {
 	return &config.SQL{
 		PluginName:        postgresql.PluginNamePGX,
 		DatabaseName:      database,
-		ConnectAddr:       "localhost", // The attributes override it.
-		ConnectProtocol:   "tcp",
-		ConnectAttributes: p.attributes,
+		User:              p.user,
+		Password:          p.password,
+		ConnectAddr:       p.address,
+		ConnectProtocol:   "tcp", // Not looked at.
+		ConnectAttributes: p.parameters,
 		MaxConns:          storeConnections,
 		MaxIdleConns:      storeConnections,
 		MaxConnLifetime:   time.Hour,

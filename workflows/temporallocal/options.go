@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,40 +74,60 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// postgres is an address of a Postgres server as Temporal's plugin takes it: pieces of a URL whose parameters override its
-// host part, which is what lets a socket directory through.
+// postgres is an address of a Postgres server in the pieces from which Temporal's plugin puts a URL together:
+// postgres://user:password@address/database?parameters. Only password and parameters are escaped there, and as HTML forms
+// are, with a plus for a space, which Postgres takes for a plus.
 type postgres struct {
-	user       string
-	password   string
-	attributes map[string]string
+	// user and address are escaped. address is a host and a port; the host may be a socket directory.
+	user, address string
+	password      string
+	parameters    map[string]string
 }
 
-// parseURL takes a URL apart, filling gaps from the standard Postgres environment and password file as pgx does.
+// parseURL takes a URL apart, filling gaps from the standard Postgres environment and password file as pgx does. Of several
+// hosts it keeps the first.
 func parseURL(raw string) (postgres, error) {
-	parsed, err := url.Parse(raw)
-	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql") {
+	if !strings.HasPrefix(raw, "postgres://") && !strings.HasPrefix(raw, "postgresql://") {
 		return postgres{}, fmt.Errorf("database address: want a postgres:// URL: %w", hone.ErrInvalid)
 	}
 	config, err := pgx.ParseConfig(raw)
 	if err != nil {
 		return postgres{}, fmt.Errorf("database address: %w: %w", err, hone.ErrInvalid)
 	}
-	p := postgres{user: config.User, password: config.Password, attributes: map[string]string{}}
-	for name, values := range parsed.Query() {
+	_, query, _ := strings.Cut(raw, "?")
+	// To Postgres a plus is a plus.
+	values, err := url.ParseQuery(strings.ReplaceAll(query, "+", "%2B"))
+	if err != nil {
+		return postgres{}, fmt.Errorf("database address: parameters: %w: %w", err, hone.ErrInvalid)
+	}
+	p := postgres{
+		user:       escape(config.User),
+		password:   config.Password,
+		address:    escape(config.Host) + ":" + strconv.Itoa(int(config.Port)),
+		parameters: map[string]string{"sslmode": "prefer"},
+	}
+	for name := range values {
 		switch name {
-		case "user", "password", "dbname", "database":
+		case "host", "hostaddr", "port", "user", "password", "dbname", "database":
 		default:
-			p.attributes[name] = values[0]
+			p.parameters[name] = values.Get(name)
 		}
 	}
-	p.attributes["host"] = config.Host
-	p.attributes["port"] = strconv.Itoa(int(config.Port))
-	p.attributes["user"] = config.User
-	if config.Password != "" {
-		p.attributes["password"] = config.Password
-	}
-	if p.attributes["sslmode"] == "" {
-		p.attributes["sslmode"] = "prefer"
-	}
-	return p, nil
+	return p, p.validate()
 }
+
+// validate refuses what would not arrive as it is.
+func (p postgres) validate() error {
+	if strings.Contains(p.password, " ") {
+		return fmt.Errorf("database address: the embedded Temporal server can't use a password with a space: %w", hone.ErrInvalid)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.parameters)) {
+		if strings.Contains(p.parameters[name], " ") {
+			return fmt.Errorf("database address: the embedded Temporal server can't pass on parameter %s with a space: %w", name, hone.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// escape writes s for any place of a URL.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
