@@ -39,7 +39,8 @@ type Truncation string
 
 // The treatments of a trajectory that met the token limit.
 const (
-	// TruncationBootstrap takes the value head's word for it: the limit is no part of the problem.
+	// TruncationBootstrap takes the value head's word for it: the limit is no part of the problem. Where the verifier calls a
+	// completion without an answer wrong, this makes running on worth more than a wrong answer, and a policy may learn to.
 	TruncationBootstrap Truncation = "bootstrap"
 	// TruncationTerminal takes it as worth nothing: the limit is part of the problem, as it is where a policy is evaluated
 	// under the same limit. Pardo et al. 2018, arXiv:1712.00378, draw the distinction.
@@ -88,8 +89,8 @@ type Config struct {
 	// TargetKL ends the update early once a minibatch's divergence from the sampling policy (mean k3) exceeds it, in nats a
 	// token, >= 0; 0 never does.
 	TargetKL float64 `yaml:"target_kl" json:"target_kl"`
-	// BatchTokens is the most tokens, prompts included, that go through the graph at once, >= 1. It bounds memory and changes
-	// no result but by rounding: gradients of the parts of a minibatch add up to the whole.
+	// BatchTokens is the most tokens, prompts included, that go through the graph at once, in [1, policy.MaxBatch]; each
+	// trajectory must fit. It bounds memory and changes no result but by rounding: gradients of parts add up to the whole.
 	BatchTokens int `yaml:"batch_tokens" json:"batch_tokens"`
 
 	// LearningRate is the peak of the schedule, > 0.
@@ -120,7 +121,7 @@ func DefaultConfig() Config {
 		Epochs:        2,
 		Minibatches:   4,
 		TargetKL:      0.05,
-		BatchTokens:   4096,
+		BatchTokens:   2048,
 		LearningRate:  2e-4,
 		Warmup:        2,
 		ClipNorm:      1,
@@ -158,7 +159,8 @@ func (c Config) Validate() error {
 	want(c.Epochs >= 1, "epochs", c.Epochs, "at least 1")
 	want(c.Minibatches >= 1, "minibatches", c.Minibatches, "at least 1")
 	want(atLeastZero(c.TargetKL), "target_kl", c.TargetKL, "at least 0")
-	want(c.BatchTokens >= 1, "batch_tokens", c.BatchTokens, "at least 1")
+	want(c.BatchTokens >= 1 && c.BatchTokens <= policy.MaxBatch, "batch_tokens", c.BatchTokens,
+		fmt.Sprintf("in [1, %d]", policy.MaxBatch))
 	want(positive(c.LearningRate), "learning_rate", c.LearningRate, "above 0")
 	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
 	want(atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")

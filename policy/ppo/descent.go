@@ -59,11 +59,11 @@ func deal(samples []*sample, order []int, k, n int) []*sample {
 func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (stop bool, err error) {
 	err = d.learner.gradient(ctx, minibatch, d.in.Config.BatchTokens)
 	seen := d.learner.loss.takeTally()
-	if epoch == 0 && k == 0 {
-		d.stats.RatioFirstMaxDev = seen.ratioDeviation()
-	}
 	var norm float64
 	if err == nil {
+		if d.stats.Steps == 0 { // a skipped step changes nothing, so the next one is still at the sampling policy
+			d.stats.RatioFirstMaxDev = seen.ratioDeviation()
+		}
 		if limit := d.in.Config.TargetKL; limit > 0 && seen.oldK3.value() > limit {
 			d.seen.merge(seen)
 			return true, nil

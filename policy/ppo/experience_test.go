@@ -157,6 +157,20 @@ func TestChecklist37ZeroValuesMakeAdvantagesDiscountedRewards(t *testing.T) {
 	require.InDeltaSlice(t, []float64{0.95 * 0.95, 0.95, 1}, adv, 1e-12)
 }
 
+// Nothing multiplies a reward, so a cut trajectory with a bad reward never fares better than the same one that ended.
+func TestChecklist19CuttingDoesNotHelpABadReward(t *testing.T) {
+	t.Parallel()
+	for _, truncation := range []Truncation{TruncationBootstrap, TruncationTerminal} {
+		c := DefaultConfig()
+		c.Truncation = truncation
+		ended, cut := scored(0, 4, 0, -1), scored(1, 4, 0, -1)
+		cut.Trajectory.Finish = hone.FinishLength // with a value of 0 after it
+		got := prepared(t, c, 0, 0, ended, cut)
+		require.Equal(t, got[0].returns, got[1].returns)
+		require.Equal(t, got[0].advantages, got[1].advantages)
+	}
+}
+
 func TestGatherLeavesOutAndCounts(t *testing.T) {
 	t.Parallel()
 	all := make([]Scored, 9)

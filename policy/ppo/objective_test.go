@@ -87,7 +87,7 @@ func choices() map[string]Config {
 // by about 1e-10, and the chance of a kink inside it is small and, the seed being fixed, seen not to happen.
 const differenceTolerance = 1e-8
 
-func TestObjectiveFiniteDifferences(t *testing.T) {
+func TestLossFiniteDifferences(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range choices() {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +118,43 @@ func TestObjectiveFiniteDifferences(t *testing.T) {
 	}
 }
 
-func TestObjectivePartsAddUpToTheWhole(t *testing.T) {
+func TestChecklist02And08MaskedRowsTouchNoResult(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range choices() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const n = 32
+			o := newObjective(cfg, cfg.KLCoef)
+			evaluate := func(fill float64) (float64, slopes, *tally) {
+				b := randomBatch(n, hone.Rand(6))
+				for i, kind := range b.rows.Kind {
+					for _, column := range b.columns() {
+						if kind == KindNone {
+							column[i] = fill
+						}
+					}
+					if kind == KindImitation { // of these only the graph's log-probability is read
+						for _, column := range b.columns()[1:] {
+							column[i] = fill
+						}
+					}
+				}
+				d, seen := makeSlopes(n), newTally()
+				return o.evaluate(b.rows, b.totals, b.out, d, seen), d, seen
+			}
+			want, wantSlopes, wantSeen := evaluate(0)
+			require.False(t, math.IsNaN(want))
+			for _, fill := range []float64{math.NaN(), math.Inf(1), -1e300} {
+				got, slopes, seen := evaluate(fill)
+				require.Equal(t, want, got)
+				require.Equal(t, wantSlopes, slopes)
+				require.Equal(t, wantSeen, seen)
+			}
+		})
+	}
+}
+
+func TestChecklist31PartsAddUpToTheWhole(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.KLPenalty = KLInLossK3
@@ -146,7 +182,7 @@ func TestObjectivePartsAddUpToTheWhole(t *testing.T) {
 
 // Only the token mean is ours. Minibatches are told apart from sequences by their totals, so the golden losses enter as a policy
 // loss of -A*1 each.
-func TestGoldenAggregation(t *testing.T) {
+func TestChecklist31GoldenAggregation(t *testing.T) {
 	t.Parallel()
 	type input struct {
 		Losses [][]float64 `json:"losses"`

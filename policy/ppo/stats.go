@@ -47,7 +47,7 @@ type Stats struct {
 	// RatioMin and RatioMax are the extremes of rho = exp(clamp(logpNew - logpOld, -20, 20)).
 	RatioMin float64 `json:"ratio_min"`
 	RatioMax float64 `json:"ratio_max"`
-	// RatioFirstMaxDev is the largest |rho - 1| of the first minibatch, before any step: how well sampler and trainer agree.
+	// RatioFirstMaxDev is the largest |rho - 1| of the first minibatch, before any step is taken: how well sampler and trainer agree.
 	// Expect 1e-4 or less; more means that the two compute different policies.
 	RatioFirstMaxDev float64 `json:"ratio_first_max_dev"`
 

@@ -149,6 +149,80 @@ func TestWholeLossFiniteDifferences(t *testing.T) {
 	}
 }
 
+// Old log-probabilities and values are the sampler's in every epoch, and advantages are whitened once: what a minibatch of the last
+// epoch reads is what was estimated before the first, and nothing given is written to.
+func TestChecklist28And29EveryEpochReadsTheSameNumbers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	c := DefaultConfig()
+	c.Epochs, c.TargetKL = 3, 0
+	trajectories := w.sample(hone.Rand(2), prompts(16), 3, copies)
+	before, err := json.Marshal(trajectories)
+	require.NoError(t, err)
+	l := w.learner()
+	got, err := l.Update(t.Context(), w.input(c, trajectories))
+	require.NoError(t, err)
+	after, err := json.Marshal(trajectories)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
+	old, advantages := map[float32]bool{}, map[float32]bool{}
+	var all []float64
+	for i, x := range got.Targets {
+		for k := range x.Advantages {
+			old[trajectories[i].Trajectory.Logp[k]], advantages[x.Advantages[k]] = true, true
+			all = append(all, float64(x.Advantages[k]))
+		}
+	}
+	mean, variance := moments(all, nil)
+	require.InDelta(t, 0, mean, 1e-6)
+	require.InDelta(t, 1, variance, 1e-4)
+	for i, kind := range l.loss.rows.Kind { // of the very last minibatch
+		if kind == KindSample {
+			require.True(t, old[float32(l.loss.rows.LogpOld[i])])
+			require.True(t, advantages[float32(l.loss.rows.Advantages[i])])
+		}
+	}
+}
+
+func TestChecklist18RewardIsReportedUncharged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	in := w.input(DefaultConfig(), w.sample(hone.Rand(2), prompts(16), 2, copies))
+	other := newWorld(t, 9, 1)
+	in.Reference, in.Beta = other.trainer(other.params), 0.5
+	got, err := w.learner().Update(t.Context(), in)
+	require.NoError(t, err)
+	task, charged := 0.0, 0.0
+	for i, x := range got.Targets {
+		task += in.Trajectories[i].Breakdown.Total() / 16
+		for _, r := range x.Rewards {
+			charged += float64(r) / 16
+		}
+	}
+	require.InDelta(t, task, got.Stats.RewardMean, 1e-6)
+	require.NotZero(t, got.Stats.RewardCharge)
+	require.InDelta(t, task-charged, got.Stats.RewardCharge, 1e-6)
+	require.InDelta(t, 0.5*got.Stats.KLRefTrajectory, got.Stats.RewardCharge, 1e-6)
+}
+
+func TestChecklist33EntropyIsOfSampledTokensAtTheirTemperature(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 0.5)
+	c := DefaultConfig()
+	c.Epochs, c.Minibatches = 1, 1
+	logp, _ := w.next(prompts(8))
+	want := 0.0
+	for _, row := range logp {
+		for _, l := range row {
+			want -= math.Exp(float64(l)) * float64(l) / 8
+		}
+	}
+	got, err := w.learner().Update(t.Context(), w.input(c, w.sample(hone.Rand(2), prompts(8), 1, copies)))
+	require.NoError(t, err)
+	require.InDelta(t, want, got.Stats.Entropy, 1e-5)
+}
+
 func TestChecklist39EarlyStopBeforeTheStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, 1)

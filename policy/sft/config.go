@@ -13,7 +13,7 @@ import (
 type Config struct {
 	// Epochs is how many times each example is seen, >= 1.
 	Epochs int `yaml:"epochs" json:"epochs"`
-	// BatchTokens is the most tokens, prompts included, of one step, >= 1. Every example must fit.
+	// BatchTokens is the most tokens, prompts included, of one step, in [1, policy.MaxBatch]. Every example must fit.
 	BatchTokens int `yaml:"batch_tokens" json:"batch_tokens"`
 	// LearningRate is the peak of the schedule, > 0: it rises over the warm-up and falls along a cosine to a tenth.
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
@@ -40,7 +40,8 @@ func (c Config) Validate() error {
 	}
 	atLeastZero := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	want(c.Epochs >= 1, "epochs", c.Epochs, "at least 1")
-	want(c.BatchTokens >= 1, "batch_tokens", c.BatchTokens, "at least 1")
+	want(c.BatchTokens >= 1 && c.BatchTokens <= policy.MaxBatch, "batch_tokens", c.BatchTokens,
+		fmt.Sprintf("in [1, %d]", policy.MaxBatch))
 	want(c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "above 0")
 	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
 	want(atLeastZero(c.WeightDecay), "weight_decay", c.WeightDecay, "at least 0")
