@@ -48,7 +48,7 @@ func appendDifferences(to []string, path string, stored, given any) []string {
 		}
 		return to
 	}
-	if show(stored) == show(given) {
+	if canonical(stored) == canonical(given) {
 		return to
 	}
 	return append(to, fmt.Sprintf("%s: stored %s, given %s", path, show(stored), show(given)))
@@ -61,11 +61,21 @@ func member(object map[string]any, key string) any {
 	return absent{}
 }
 
-// show writes a value so that equal values look equal.
+// show writes a value for a person.
 func show(v any) string {
-	switch v := v.(type) {
-	case absent:
+	if v == (absent{}) {
 		return "nothing"
+	}
+	b, err := json.Marshal(v) // of what was decoded from JSON
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// canonical writes a value so that equal values are written alike.
+func canonical(v any) string {
+	switch v := v.(type) {
 	case json.Number:
 		if r, ok := new(big.Rat).SetString(v.String()); ok {
 			return r.RatString()
@@ -74,15 +84,15 @@ func show(v any) string {
 	case []any:
 		parts := make([]string, len(v))
 		for i := range v {
-			parts[i] = show(v[i])
+			parts[i] = canonical(v[i])
 		}
-		return "[" + strings.Join(parts, " ") + "]"
+		return "[" + strings.Join(parts, ",") + "]"
 	case map[string]any:
 		parts := make([]string, 0, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, key+":"+show(v[key]))
+			parts = append(parts, fmt.Sprintf("%q:%s", key, canonical(v[key])))
 		}
-		return "{" + strings.Join(parts, " ") + "}"
+		return "{" + strings.Join(parts, ",") + "}"
 	}
 	return fmt.Sprintf("%#v", v)
 }

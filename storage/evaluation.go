@@ -106,12 +106,14 @@ func (k EvaluationKey) args() []any {
 
 func copyAnswers(ctx context.Context, tx pgx.Tx, run pgtype.UUID, key EvaluationKey, answers []Answer) error {
 	columns := []string{
-		"run_id", "version", "split", "mode", "problem_limit", "position", "task", "problem_key", "outcome", "reason", "tokens", "completion",
+		"run_id", "version", "split", "mode", "problem_limit", "position",
+		"task", "problem_key", "outcome", "reason", "tokens", "completion",
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"evaluation_answers"}, columns, pgx.CopyFromSlice(len(answers), func(i int) ([]any, error) {
 		a := answers[i]
 		return []any{
-			run, key.Version, string(key.Split), key.Mode, key.Limit, i, a.Problem.Task, a.Problem.Key, string(a.Outcome), a.Reason, a.Tokens, a.Completion,
+			run, key.Version, string(key.Split), key.Mode, key.Limit, i,
+			a.Problem.Task, a.Problem.Key, string(a.Outcome), a.Reason, a.Tokens, a.Completion,
 		}, nil
 	}))
 	return err
@@ -122,7 +124,8 @@ func (s *Store) Evaluations(ctx context.Context, run hone.RunID) ([]Evaluation, 
 	if _, err := runKey(run); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, `SELECT e.version, e.split, e.mode, e.problem_limit, e.problems, e.tokens, e.created_at, a.outcomes, a.counts
+	rows, err := s.pool.Query(ctx, `SELECT e.version, e.split, e.mode, e.problem_limit, e.problems, e.tokens, e.created_at,
+			a.outcomes, a.counts
 		FROM evaluations e
 		LEFT JOIN LATERAL (
 			SELECT array_agg(outcome ORDER BY outcome) AS outcomes, array_agg(n ORDER BY outcome) AS counts FROM (

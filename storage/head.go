@@ -109,7 +109,8 @@ func (s *Store) AcquireLease(ctx context.Context, run hone.RunID, holder string,
 	}
 	var other string
 	var left time.Duration
-	err = s.pool.QueryRow(ctx, "SELECT holder, coalesce(lease_until - now(), '0') FROM policy_heads WHERE run_id = $1", string(run)).Scan(&other, &left)
+	err = s.pool.QueryRow(ctx, "SELECT holder, coalesce(lease_until - now(), '0') FROM policy_heads WHERE run_id = $1", string(run)).
+		Scan(&other, &left)
 	if err == nil {
 		err = fmt.Errorf("%s holds it for another %v: %w", other, left.Round(time.Second), hone.ErrConflict)
 	}

@@ -51,46 +51,49 @@ func (s *Store) hasBatch(ctx context.Context, run hone.RunID, key string) (has b
 }
 
 // digester makes a digest of values in order. Texts and bytes are preceded by their length, so that none runs into the next.
-type digester struct{ h hash.Hash }
+type digester struct {
+	h       hash.Hash
+	scratch []byte
+}
 
-func newDigester() digester { return digester{h: sha256.New()} }
+func newDigester() *digester { return &digester{h: sha256.New()} }
 
-func (d digester) ints(values ...int) {
+func (d *digester) ints(values ...int) {
 	for _, v := range values {
 		d.uint(uint64(v))
 	}
 }
 
-func (d digester) uint(v uint64) {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], v)
-	d.h.Write(b[:])
+func (d *digester) uint(v uint64) {
+	d.scratch = binary.LittleEndian.AppendUint64(d.scratch[:0], v)
+	d.h.Write(d.scratch)
 }
 
-func (d digester) floats(values ...float64) {
+func (d *digester) floats(values ...float64) {
 	for _, v := range values {
 		d.uint(math.Float64bits(v))
 	}
 }
 
-func (d digester) texts(values ...string) {
+func (d *digester) texts(values ...string) {
 	for _, v := range values {
 		d.uint(uint64(len(v)))
-		d.h.Write([]byte(v))
+		d.scratch = append(d.scratch[:0], v...)
+		d.h.Write(d.scratch)
 	}
 }
 
-func (d digester) bytes(v []byte) {
+func (d *digester) bytes(v []byte) {
 	d.uint(uint64(len(v)))
 	d.h.Write(v)
 }
 
-func (d digester) flag(v bool) {
+func (d *digester) flag(v bool) {
+	n := uint64(0)
 	if v {
-		d.uint(1)
-		return
+		n = 1
 	}
-	d.uint(0)
+	d.uint(n)
 }
 
-func (d digester) sum() []byte { return d.h.Sum(nil) }
+func (d *digester) sum() []byte { return d.h.Sum(nil) }

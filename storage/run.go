@@ -138,7 +138,8 @@ func (n NewRun) matches(stored NewRun) error {
 	return fmt.Errorf("run %s exists with other settings (%s); use them or another name: %w", n.Name, list(differences), hone.ErrConflict)
 }
 
-const runColumns = `r.run_id::text, r.name, r.config, r.seed, r."commit", r.fingerprint, r.dataset, r.status, r.error, r.created_at, r.finished_at`
+const runColumns = `r.run_id::text, r.name, r.config, r.seed, r."commit", r.fingerprint, r.dataset, r.status, r.error,
+	r.created_at, r.finished_at`
 
 // scanRun reads runColumns and then more.
 func scanRun(row pgx.Row, r *Run, more ...any) error {

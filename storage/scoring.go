@@ -153,11 +153,12 @@ func (w *scoringWriter) digest() []byte {
 func (w *scoringWriter) copy(ctx context.Context, tx pgx.Tx) error {
 	key := w.key
 	var exists bool // the bulk tables have no foreign keys that would say so
-	if err := tx.QueryRow(ctx, "SELECT true FROM scorings WHERE run_id = $1 AND scoring_id = $2", w.run, key.Scoring).Scan(&exists); err != nil {
+	err := tx.QueryRow(ctx, "SELECT true FROM scorings WHERE run_id = $1 AND scoring_id = $2", w.run, key.Scoring).Scan(&exists)
+	if err != nil {
 		return fmt.Errorf("scoring %d was not added: %w", key.Scoring, err)
 	}
 	columns := []string{"run_id", "iteration", "scoring_id", "sample", "outcome", "steps", "total"}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"scores"}, columns, pgx.CopyFromSlice(len(w.scored), func(i int) ([]any, error) {
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"scores"}, columns, pgx.CopyFromSlice(len(w.scored), func(i int) ([]any, error) {
 		s := w.scored[i]
 		return []any{w.run, key.Iteration, key.Scoring, s.Sample, string(s.Breakdown.Outcome), s.Breakdown.Steps, s.Breakdown.Total()}, nil
 	}))

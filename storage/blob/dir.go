@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"iter"
 	"os"
@@ -69,20 +68,14 @@ func (d *Dir) Put(ctx context.Context, write func(io.Writer) error) (Digest, int
 	if err != nil {
 		return "", 0, d.fail("put", err)
 	}
-	sum := &summed{hash: sha256.New(), to: f, ctx: ctx}
-	err = sum.fill(write)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	digest := FromBytes(sum.hash.Sum(nil))
-	if err == nil {
+	digest, size, err := fill(ctx, f, write)
+	if err = errors.Join(err, f.Close()); err == nil {
 		err = d.publish(f.Name(), digest)
 	}
 	if err != nil {
 		return "", 0, errors.Join(d.fail("put", err), removeIfThere(f.Name()))
 	}
-	return digest, sum.size, nil
+	return digest, size, nil
 }
 
 // publish gives the file its name and makes that last.
@@ -118,15 +111,14 @@ func (d *Dir) Open(ctx context.Context, digest Digest) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, d.fail("open", err)
 	}
-	sum := sha256.New()
-	_, err = io.Copy(sum, &interruptible{ctx: ctx, from: f})
+	got, err := digestOf(ctx, f)
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		return nil, errors.Join(d.fail("read "+string(digest), err), f.Close())
 	}
-	if got := FromBytes(sum.Sum(nil)); got != digest {
+	if got != digest {
 		return nil, errors.Join(fmt.Errorf("blob %s: file %s has digest %s: %w", digest, f.Name(), got, hone.ErrCorrupt), f.Close())
 	}
 	return f, nil
@@ -179,43 +171,47 @@ func (d *Dir) fail(doing string, err error) error {
 	return fmt.Errorf("blob %s in %s: %w", doing, d.path, err)
 }
 
-// summed writes through to a file and keeps the digest and size of what passed.
-type summed struct {
-	ctx  context.Context // of one call of Put, which this lives no longer than
-	hash hash.Hash
-	to   io.Writer
-	size int64
-}
+// writerFunc and readerFunc are streams that are one function, which may see the call's context.
+type (
+	writerFunc func(p []byte) (int, error)
+	readerFunc func(p []byte) (int, error)
+)
 
-func (s *summed) fill(write func(io.Writer) error) error {
-	w := bufio.NewWriterSize(s, 1<<20)
-	if err := write(w); err != nil {
-		return err
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+func (f readerFunc) Read(p []byte) (int, error)  { return f(p) }
+
+// fill writes to the file until ctx ends, and tells the digest and size of what was written.
+func fill(ctx context.Context, f *os.File, write func(io.Writer) error) (Digest, int64, error) {
+	sum, size := sha256.New(), int64(0)
+	w := bufio.NewWriterSize(writerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		n, err := f.Write(p)
+		sum.Write(p[:n])
+		size += int64(n)
+		return n, err
+	}), 1<<20)
+	err := write(w)
+	if err == nil {
+		err = w.Flush()
 	}
-	return w.Flush()
-}
-
-func (s *summed) Write(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		return 0, err
+	if err == nil {
+		err = f.Sync()
 	}
-	n, err := s.to.Write(p)
-	s.hash.Write(p[:n])
-	s.size += int64(n)
-	return n, err
+	return FromBytes(sum.Sum(nil)), size, err
 }
 
-// interruptible ends when its context does.
-type interruptible struct {
-	ctx  context.Context // of one call of Open, which this lives no longer than
-	from io.Reader
-}
-
-func (r *interruptible) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.from.Read(p)
+// digestOf reads the file from its beginning until ctx ends.
+func digestOf(ctx context.Context, f *os.File) (Digest, error) {
+	sum := sha256.New()
+	_, err := io.Copy(sum, readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return f.Read(p)
+	}))
+	return FromBytes(sum.Sum(nil)), err
 }
 
 func removeIfThere(name string) error {

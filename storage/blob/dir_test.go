@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage/blob"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 var _ blob.Store = (*blob.Dir)(nil)
@@ -58,16 +58,17 @@ func files(t *testing.T, path string) []string {
 func TestPutStoresContentOnceUnderItsDigest(t *testing.T) {
 	t.Parallel()
 	d, path := open(t)
-	var wg sync.WaitGroup
+	var group errgroup.Group
 	for range 8 {
-		wg.Go(func() {
+		group.Go(func() error {
 			digest, size, err := d.Put(t.Context(), content("hello\n"))
-			require.NoError(t, err)
-			require.Equal(t, helloDigest, digest)
-			require.EqualValues(t, 6, size)
+			if digest != helloDigest || size != 6 {
+				return errors.Join(err, fmt.Errorf("got %s of %d bytes", digest, size))
+			}
+			return err
 		})
 	}
-	wg.Wait()
+	require.NoError(t, group.Wait())
 	require.Equal(t, []string{"sha256/58/" + string(helloDigest)}, files(t, path))
 
 	r, err := d.Open(t.Context(), helloDigest)

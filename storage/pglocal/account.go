@@ -71,7 +71,8 @@ func systemAccount() (account, error) {
 			return account{drop: true, uid: uid, gid: gid}, nil
 		}
 	}
-	return account{}, fmt.Errorf("postgres does not run as root, and there is no account postgres or nobody to run it as: %w", hone.ErrNotFound)
+	return account{}, fmt.Errorf("postgres does not run as root, and there is no account postgres or nobody to run it as: %w",
+		hone.ErrNotFound)
 }
 
 // reachable tells whether the account may pass through dir and all its parents.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,7 +158,8 @@ func inspect(dir string) (Binaries, error) {
 	}
 	b.Version = match[1]
 	if b.Major, err = strconv.Atoi(match[2]); err != nil || b.Major < minMajor {
-		return Binaries{}, fmt.Errorf("PostgreSQL %s in %s (%s) is too old, want %d or later: %w", b.Version, dir, runtime.GOOS, minMajor, hone.ErrInvalid)
+		return Binaries{}, fmt.Errorf("PostgreSQL %s in %s is too old, want %d or later: %w",
+			b.Version, dir, minMajor, hone.ErrInvalid)
 	}
 	return b, nil
 }

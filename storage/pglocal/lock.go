@@ -52,5 +52,11 @@ func writePID(f *os.File) error {
 	return err
 }
 
-// release gives the lock back. Releasing again does nothing.
-func (l *ownerLock) release() { l.once.Do(func() { l.file.Close() }) }
+// release gives the lock back. Releasing again does nothing. Closing alone would leave the lock with a child that is being
+// started at this moment by anyone in this process: until it executes its program, it has a copy of the file.
+func (l *ownerLock) release() {
+	l.once.Do(func() {
+		_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // closing does it too, in a moment
+		l.file.Close()
+	})
+}

@@ -89,7 +89,10 @@ func launch(ctx context.Context, b Binaries, l layout, who account, fast bool) (
 		if err == nil || !strings.Contains(err.Error(), "shared memory block") || time.Now().After(deadline) || ctx.Err() != nil {
 			return p, err
 		}
-		time.Sleep(20 * pollEvery)
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * pollEvery):
+		}
 	}
 }
 
@@ -100,7 +103,8 @@ func launchOnce(ctx context.Context, b Binaries, l layout, who account, fast boo
 	}
 	defer log.Close()
 	// Never pg_ctl: it makes the server a daemon, which no death signal reaches.
-	cmd := exec.Command(b.path("postgres"), arguments(l, fast)...)
+	// ctx is of starting; the server outlives it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.path("postgres"), arguments(l, fast)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = l.dir, environment(), log
 	cmd.SysProcAttr = attributes(who, syscall.SIGINT)
 	p, err := spawn(cmd)
