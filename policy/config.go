@@ -100,6 +100,15 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
+// Tensors are the names and shapes of the tensors in their order, without data.
+func (c Config) Tensors() []Tensor {
+	var tensors []Tensor
+	for _, s := range c.layout() {
+		tensors = append(tensors, Tensor{Name: s.name, Shape: s.shape})
+	}
+	return tensors
+}
+
 // NumParams is the number of weights, the value head's included.
 func (c Config) NumParams() int {
 	total := 0
