@@ -23,7 +23,7 @@ type Learner struct {
 // NewLearner makes a learner that changes params in place. temperature is that of sampling, > 0: logits are divided by it before
 // log-probabilities and entropies are taken, as the sampler did.
 func NewLearner(params *policy.Params, set *kernel.Set, temperature float32) (*Learner, error) {
-	loss := &Loss{tally: newTally()}
+	loss := NewLoss(Config{}, 0) // each update sets its own
 	trainer, err := policy.NewTrainer(params, set, policy.TrainerOptions{Temperature: temperature, Loss: loss})
 	if err != nil {
 		return nil, fmt.Errorf("ppo trainer: %w", err)
