@@ -13,8 +13,8 @@ COMMIT  = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS = -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 # The packages that link the Temporal server: 1,500 packages, 12 CPU-minutes to compile once and as much again for the race
-# detector. They are built once, by `build`, and tested by `e2e` without it.
-SERVER := ./workflows/temporallocal/... ./cmd/...
+# detector. They are built once, by `build`, and tested by `e2e` without it, one after the other: each starts servers of its own.
+SERVER := ./workflows/... ./cmd/...
 LIGHT  = $(shell go list ./... | grep -v -e /workflows/temporallocal -e /cmd/)
 
 # Vet runs inside the linter, with every analyser on; a second time in `go test` would cost 98 CPU-seconds for the server alone.
@@ -65,7 +65,7 @@ race: ## the same under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GOTEST) -race $(LIGHT)
 
 e2e: build ## the command, the embedded Temporal server, and kill -9 in the middle of a cycle
-	$(GOTEST) -tags=e2e -count=1 -timeout=20m $(SERVER)
+	$(GOTEST) -tags=e2e -count=1 -p=1 -timeout=20m $(SERVER)
 
 # Some machines set these for their own ends, and halve OpenBLAS by it (doc/bench).
 bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp)
