@@ -29,11 +29,15 @@ func (e *Engine) Score(ctx context.Context, seqs []Sequence) ([]Scores, error) {
 // scoreWave scores seqs[first:].
 func (e *Engine) scoreWave(ctx context.Context, seqs []Sequence, first int, scores []Scores) error {
 	spans := make([]span, len(seqs)-first)
+	defer func() {
+		for i := range spans {
+			e.rows[i].release(&e.pool)
+		}
+	}()
 	for i := range spans {
 		r, s := &e.rows[i], seqs[first+i]
 		tokens := append(append([]hone.TokenID(nil), s.Prompt...), s.Tokens...)
 		r.reserve(&e.pool, len(tokens))
-		defer r.release(&e.pool)
 		spans[i] = span{seq: &r.cached, tokens: tokens}
 		scores[first+i] = Scores{Logp: make([]float32, len(s.Tokens)), Values: make([]float32, len(s.Tokens))}
 	}

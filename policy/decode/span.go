@@ -20,11 +20,11 @@ type readFunc func(w *worker, i int, f feed)
 // for one span are in order; those for different spans may be at the same time. Cancelling ctx ends it between two tiles.
 func (e *Engine) run(ctx context.Context, spans []span, read readFunc) error {
 	groups := group(spans)
-	e.set.Parallel(len(groups)-1, 1, func(lo, hi int) {
+	e.set.Parallel(len(groups), 1, func(lo, hi int) {
 		w := e.borrow()
 		defer e.giveBack(w)
-		for g := lo; g < hi; g++ {
-			w.runGroup(ctx, spans, groups[g], groups[g+1], read)
+		for _, g := range groups[lo:hi] {
+			w.runGroup(ctx, spans, g, read)
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -36,24 +36,28 @@ func (e *Engine) run(ctx context.Context, spans []span, read readFunc) error {
 	return nil
 }
 
-// group cuts the spans into runs of at most tileRows tokens; a longer span is a run of its own. Run g is spans groups[g] to
-// groups[g+1]-1. The cut depends on the spans' lengths alone.
-func group(spans []span) (groups []int) {
+// interval is the spans from first to last-1.
+type interval struct{ first, last int }
+
+// group cuts the spans into runs of at most tileRows tokens; a longer span is a run of its own. The cut depends on the spans'
+// lengths alone.
+func group(spans []span) (groups []interval) {
 	tokens := 0
 	for i, s := range spans {
 		tokens += len(s.tokens)
 		if i == 0 || tokens > tileRows {
-			groups = append(groups, i)
+			groups = append(groups, interval{first: i})
 			tokens = len(s.tokens)
 		}
+		groups[len(groups)-1].last = i + 1
 	}
-	return append(groups, len(spans))
+	return groups
 }
 
-// runGroup puts spans[first:last] through the network, tileRows tokens at a time.
-func (w *worker) runGroup(ctx context.Context, spans []span, first, last int, read readFunc) {
+// runGroup puts the spans of g through the network, tileRows tokens at a time.
+func (w *worker) runGroup(ctx context.Context, spans []span, g interval, read readFunc) {
 	w.feeds = w.feeds[:0]
-	for i := first; i < last; i++ {
+	for i := g.first; i < g.last; i++ {
 		s := spans[i]
 		for t, id := range s.tokens {
 			w.feeds = append(w.feeds, feed{seq: s.seq, token: id, at: s.seq.length + t, span: i})

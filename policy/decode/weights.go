@@ -11,7 +11,9 @@ import (
 // times as fast on this one.
 type matrix struct {
 	in, width int
-	data      []float32
+	// stride is the distance between the rows of what is multiplied with it.
+	stride int
+	data   []float32
 }
 
 // layerWeights are one block's.
@@ -20,7 +22,7 @@ type layerWeights struct {
 	qkv      matrix    // [D, H*C + 2*G*C]: queries, keys, values
 	out      matrix    // [H*C, D]
 	mlpNorm  []float32 // [D]
-	gate, up matrix    // [D, F]
+	gate, up matrix    // [D, F], written side by side into [N, 2F]
 	down     matrix    // [F, D]
 }
 
@@ -61,7 +63,7 @@ func snapshot(params *policy.Params) weights {
 	w.head = transpose(head, config.Width, headStep)
 	for i := range config.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
-		w.layers = append(w.layers, layerWeights{
+		layer := layerWeights{
 			attnNorm: vector(p + "input_layernorm.weight"),
 			qkv:      transposed(config.Width, p+"self_attn.q_proj.weight", p+"self_attn.k_proj.weight", p+"self_attn.v_proj.weight"),
 			out:      transposed(config.Width, p+"self_attn.o_proj.weight"),
@@ -69,7 +71,9 @@ func snapshot(params *policy.Params) weights {
 			gate:     transposed(config.Width, p+"mlp.gate_proj.weight"),
 			up:       transposed(config.Width, p+"mlp.up_proj.weight"),
 			down:     transposed(config.Hidden, p+"mlp.down_proj.weight"),
-		})
+		}
+		layer.gate.stride, layer.up.stride = 2*config.Hidden, 2*config.Hidden
+		w.layers = append(w.layers, layer)
 	}
 	return w
 }
@@ -77,8 +81,8 @@ func snapshot(params *policy.Params) weights {
 // transpose makes [in, width] of [rows, in], width being rows rounded up to a multiple of step; what is added is 0.
 func transpose(x []float32, in, step int) matrix {
 	rows := len(x) / in
-	m := matrix{in: in, width: (rows + step - 1) / step * step}
-	m.data = make([]float32, m.in*m.width)
+	width := (rows + step - 1) / step * step
+	m := matrix{in: in, width: width, stride: width, data: make([]float32, in*width)}
 	for i := range rows {
 		for j := range in {
 			m.data[j*m.width+i] = x[i*in+j]

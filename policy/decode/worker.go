@@ -101,13 +101,22 @@ func (w *worker) logitsOf(i int) []float32 {
 	return w.logits[i*stride : i*stride+w.engine.config.Vocab]
 }
 
-// product writes a * weight to out, plus out itself where beta is 1: a is [n, in], weight [in, width], out [n, width] with
-// stride between its rows. Rows beyond n, up to a whole productRows, are computed too and mean nothing.
-func (w *worker) product(n int, a []float32, weight matrix, beta float32, out []float32, stride int) {
+// product writes a * weight to out: a is [n, in], weight [in, width], out [n, width] with weight.stride between its rows. Rows
+// beyond n, up to a whole productRows, are computed too and mean nothing.
+func (w *worker) product(n int, a []float32, weight matrix, out []float32) {
 	rows := productRows(weight.width, weight.in)
 	for lo := 0; lo < n; lo += rows {
-		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1,
-			a[lo*weight.in:], weight.in, weight.data, weight.width, beta, out[lo*stride:], stride)
+		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1, a[lo*weight.in:], weight.in,
+			weight.data, weight.width, 0, out[lo*weight.stride:], weight.stride)
+	}
+}
+
+// addProduct adds a * weight to out, otherwise as product does.
+func (w *worker) addProduct(n int, a []float32, weight matrix, out []float32) {
+	rows := productRows(weight.width, weight.in)
+	for lo := 0; lo < n; lo += rows {
+		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1, a[lo*weight.in:], weight.in,
+			weight.data, weight.width, 1, out[lo*weight.stride:], weight.stride)
 	}
 }
 
@@ -123,19 +132,19 @@ func (w *worker) forward(feeds []feed) {
 	for l := range e.weights.layers {
 		p := &e.weights.layers[l]
 		w.normalise(n, p.attnNorm)
-		w.product(n, w.norm, p.qkv, 0, w.qkv, e.qkvWidth())
+		w.product(n, w.norm, p.qkv, w.qkv)
 		for i := range feeds {
 			w.store(l, i, feeds[i])
 		}
 		for i := range feeds {
 			w.attend(l, i, feeds[i])
 		}
-		w.product(n, w.mixed, p.out, 1, w.x, c.Width)
+		w.addProduct(n, w.mixed, p.out, w.x)
 		w.normalise(n, p.mlpNorm)
-		w.product(n, w.norm, p.gate, 0, w.gateUp, 2*c.Hidden)
-		w.product(n, w.norm, p.up, 0, w.gateUp[c.Hidden:], 2*c.Hidden)
+		w.product(n, w.norm, p.gate, w.gateUp)
+		w.product(n, w.norm, p.up, w.gateUp[c.Hidden:])
 		w.swiglu(n)
-		w.product(n, w.hidden, p.down, 1, w.x, c.Width)
+		w.addProduct(n, w.hidden, p.down, w.x)
 	}
 	w.normalise(n, e.weights.norm)
 }
@@ -159,7 +168,7 @@ func (w *worker) normalise(n int, weight []float32) {
 func (w *worker) heads(n int) {
 	e := w.engine
 	width := e.config.Width
-	w.product(n, w.norm, e.weights.head, 0, w.logits, e.weights.head.width)
+	w.product(n, w.norm, e.weights.head, w.logits)
 	for i := range n {
 		w.values[i] = e.set.Dot(w.norm[i*width:(i+1)*width], e.weights.value) + e.weights.valueBias
 	}
