@@ -5,27 +5,13 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone/storage"
-	"github.com/hone-rl/hone/storage/pglocal"
 	"github.com/stretchr/testify/require"
 )
-
-// durable is a store on a server with the settings that hone runs with.
-func durable(b *testing.B) *storage.Store {
-	b.Helper()
-	server, err := pglocal.Start(b.Context(), pglocal.Options{Dir: b.TempDir()})
-	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, server.Stop(background(b))) })
-	require.NoError(b, server.EnsureDatabase(b.Context(), "hone"))
-	s, err := storage.Open(b.Context(), server.URL("hone"), storage.Options{Migrate: true})
-	require.NoError(b, err)
-	b.Cleanup(s.Close)
-	return s
-}
 
 // BenchmarkIteration stores and loads iterations of 512 trajectories of 50 tokens and 5 steps, with fsync on.
 func BenchmarkIteration(b *testing.B) {
 	const n, tokens = 512, 50
-	s := durable(b)
+	_, s := startDurable(b, b.TempDir())
 	run, fence := createRun(b, s)
 	rate := func(b *testing.B, begin time.Time) {
 		b.ReportMetric(float64(n*b.N)/time.Since(begin).Seconds(), "trajectories/s")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -21,17 +22,7 @@ import (
 func TestKilledServerLosesNoAcknowledgedShard(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	start := func() (*pglocal.Server, *storage.Store) {
-		server, err := pglocal.Start(t.Context(), pglocal.Options{Dir: dir})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, server.Stop(background(t))) })
-		require.NoError(t, server.EnsureDatabase(t.Context(), "hone"))
-		s, err := storage.Open(t.Context(), server.URL("hone"), storage.Options{Migrate: true})
-		require.NoError(t, err)
-		t.Cleanup(s.Close)
-		return server, s
-	}
-	server, s := start()
+	server, s := startDurable(t, dir)
 	run, _ := createRun(t, s)
 	const shards, size, killAt = 60, 8, 20
 	all := trajectories(run, 0, shards*size, 20)
@@ -64,7 +55,7 @@ func TestKilledServerLosesNoAcknowledgedShard(t *testing.T) {
 	<-server.Done()
 	require.NoError(t, server.Stop(t.Context()))
 
-	_, s = start()
+	_, s = startDurable(t, dir)
 	n := 0
 	for shard := range shards {
 		has, err := s.HasShard(t.Context(), storage.ShardKey{Run: run, Shard: shard})
@@ -80,6 +71,57 @@ func TestKilledServerLosesNoAcknowledgedShard(t *testing.T) {
 	got, err := s.LoadIteration(t.Context(), run, 0)
 	require.NoError(t, err)
 	require.Equal(t, all, got)
+}
+
+// TestFullDiskHarmsNothing lets the disk run full under a writer, makes room and goes on.
+func TestFullDiskHarmsNothing(t *testing.T) {
+	t.Parallel()
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "mode=0755,size=120m"); err != nil {
+		t.Skipf("can't mount a small disk: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(disk, 0)) })
+	ballast := filepath.Join(disk, "ballast")
+	dir := filepath.Join(disk, "pg")
+	server, s := startDurable(t, dir)
+	run, _ := createRun(t, s)
+	var free syscall.Statfs_t
+	require.NoError(t, syscall.Statfs(disk, &free))
+	const left = 2 << 20
+	require.NoError(t, os.WriteFile(ballast, make([]byte, int64(free.Bavail)*free.Bsize-left), 0o600))
+
+	const size = 32
+	all := trajectories(run, 0, 100*size, 200)
+	part := func(i int) storage.Shard { return shardOf(run, 0, i, all[i*size:(i+1)*size]) }
+	acknowledged, err := 0, error(nil)
+	for err == nil && acknowledged < 100 {
+		if err = s.SaveShard(t.Context(), part(acknowledged)); err == nil {
+			acknowledged++
+		}
+	}
+	require.ErrorIs(t, err, hone.ErrUnavailable)
+	require.Less(t, acknowledged, 100)
+
+	require.NoError(t, os.Remove(ballast))
+	require.NoError(t, server.Stop(t.Context()))
+	_, s = startDurable(t, dir)
+	require.NoError(t, s.SaveShard(t.Context(), part(acknowledged)))
+	got, err := s.LoadIteration(t.Context(), run, 0)
+	require.NoError(t, err)
+	require.Equal(t, all[:(acknowledged+1)*size], got)
+}
+
+// startDurable runs a server with the settings that hone runs with until the test ends, and opens a store on it.
+func startDurable(t testing.TB, dir string) (*pglocal.Server, *storage.Store) {
+	t.Helper()
+	server, err := pglocal.Start(t.Context(), pglocal.Options{Dir: dir})
+	require.NoError(t, err, "these tests need PostgreSQL: "+pglocal.Install)
+	t.Cleanup(func() { require.NoError(t, server.Stop(background(t))) })
+	require.NoError(t, server.EnsureDatabase(t.Context(), "hone"))
+	s, err := storage.Open(t.Context(), server.URL("hone"), storage.Options{Migrate: true})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return server, s
 }
 
 // TestCommitWhoseAnswerIsLostIsStoredOnce cuts the connection at the COMMIT of a shard, before and after the server gets it.

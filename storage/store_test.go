@@ -1,10 +1,12 @@
 package storage_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage"
@@ -15,6 +17,11 @@ import (
 )
 
 func TestMain(m *testing.M) { storagetest.Main(m) }
+
+const hour = time.Hour
+
+// background is for cleaning up after the test's own context has ended.
+func background(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
 
 // digestOf is a digest that is easy to tell from others.
 func digestOf(n int) blob.Digest { return blob.Digest(strings.Repeat(fmt.Sprintf("%02x", n), 32)) }
