@@ -79,20 +79,18 @@ func (s *Set) attendGroup(a Attention, unit int, out, lse, packed []float32) {
 // softmaxPrefix makes row[:n] a softmax and the rest 0, and returns the logarithm of its denominator.
 func (s *Set) softmaxPrefix(row []float32, n int) float32 {
 	top := s.vectors.max(row[:n])
-	live := s.expPrefix(row, n, -top)
-	total := s.vectors.sum(live)
+	live, total := s.expPrefix(row, n, -top)
 	s.vectors.scale(1/total, live)
 	return top + float32(math.Log(float64(total)))
 }
 
-// expPrefix replaces row[:n] by exp(row + shift) and the rest by 0. It returns row[:n] rounded up to whole registers.
-func (s *Set) expPrefix(row []float32, n int, shift float32) []float32 {
-	live := row[:min((n+7)&^7, len(row))]
-	s.vectors.shift(shift, row[:n])
+// expPrefix replaces row[:n] by exp(row + shift) and the rest by 0. It returns row[:n] rounded up to whole registers, and its sum.
+func (s *Set) expPrefix(row []float32, n int, shift float32) (live []float32, total float32) {
+	live = row[:min((n+7)&^7, len(row))]
 	for j := n; j < len(live); j++ {
 		live[j] = float32(math.Inf(-1))
 	}
-	s.vectors.exp(live)
+	total = s.vectors.expSum(live, shift)
 	clear(row[len(live):])
-	return live
+	return live, total
 }

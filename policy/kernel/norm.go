@@ -21,11 +21,7 @@ func (s *Set) RMSNorm(n Norm, y, x, rstd []float32) {
 		for i := lo; i < hi; i++ {
 			row, out := x[i*width:(i+1)*width], y[i*width:(i+1)*width]
 			r := reciprocalRoot(s.Dot(row, row)/float32(width) + n.Eps)
-			weight := n.Weight[:len(row)]
-			out = out[:len(row)]
-			for j, v := range row {
-				out[j] = v * r * weight[j]
-			}
+			s.vectors.norm(out, row, n.Weight, r)
 			if rstd != nil {
 				rstd[i] = r
 			}
@@ -57,27 +53,12 @@ func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
 		sums := partial[piece*width : (piece+1)*width]
 		for i := lo; i < hi; i++ {
 			from, to := i*width, (i+1)*width
-			normRowGrad(n.Weight, g.DX[from:to], sums, g.DY[from:to], g.X[from:to], g.Rstd[i])
+			s.vectors.normGrad(g.DX[from:to], sums, g.DY[from:to], n.Weight, g.X[from:to], g.Rstd[i])
 		}
 	})
 	clear(g.DWeight)
 	for piece := range pieces {
 		s.Add(partial[piece*width:(piece+1)*width], g.DWeight)
-	}
-}
-
-func normRowGrad(weight, dx, sums, dy, x []float32, r float32) {
-	weight, dx, sums, dy = weight[:len(x)], dx[:len(x)], sums[:len(x)], dy[:len(x)]
-	var l [4]float32
-	for j, v := range x {
-		l[j&3] += dy[j] * weight[j] * v
-	}
-	mean := ((l[0] + l[1]) + (l[2] + l[3])) / float32(len(x))
-	scale := r * r * mean
-	for j, v := range x {
-		d := dy[j]
-		sums[j] += d * v * r
-		dx[j] = r * (d*weight[j] - v*scale)
 	}
 }
 

@@ -69,7 +69,7 @@ func OpenBLAS() (*Set, error) {
 	}
 	s := &Set{name: NameOpenBLAS, gemm: lib.gemm, vectors: portableVectors()}
 	simd := "go"
-	if vek.Info().Acceleration && hasVectorExp() {
+	if vek.Info().Acceleration && hasSIMD() {
 		s.vectors = simdVectors()
 		simd = "avx2"
 	}

@@ -4,9 +4,7 @@ import "math"
 
 // Softmax replaces a row of scores by probabilities that sum to 1. It panics on an empty row.
 func (s *Set) Softmax(x []float32) {
-	s.vectors.shift(-s.vectors.max(x), x)
-	s.vectors.exp(x)
-	s.vectors.scale(1/s.vectors.sum(x), x)
+	s.vectors.scale(1/s.vectors.expSum(x, -s.vectors.max(x)), x)
 }
 
 // Distribution is what is known of softmax(z) after one pass over z.
@@ -25,9 +23,7 @@ func (d Distribution) Entropy() float32 { return d.LogSum - d.Mean }
 func (s *Set) Distribute(z, weights []float32) Distribution {
 	top := s.vectors.max(z)
 	copy(weights, z)
-	s.vectors.shift(-top, weights)
-	s.vectors.exp(weights)
-	total := s.vectors.sum(weights)
+	total := s.vectors.expSum(weights, -top)
 	return Distribution{LogSum: top + float32(math.Log(float64(total))), Mean: s.vectors.dot(weights, z) / total}
 }
 
@@ -35,8 +31,7 @@ func (s *Set) Distribute(z, weights []float32) Distribution {
 // dz[v] = dlogp*[v = target] - p[v]*(dlogp + dentropy*(z[v] - mean)). weights is scratch as long as z.
 func (s *Set) DistributeGrad(z, weights []float32, d Distribution, target int, dlogp, dentropy float32) {
 	copy(weights, z)
-	s.vectors.shift(-d.LogSum, weights)
-	s.vectors.exp(weights)
+	s.vectors.expSum(weights, -d.LogSum)
 	if dentropy == 0 {
 		copy(z, weights)
 		s.vectors.scale(-dlogp, z)

@@ -10,9 +10,19 @@ type vectors struct {
 	shift func(a float32, x []float32)
 	add   func(x, y []float32)
 	mul   func(x, y []float32)
-	inv   func(x []float32)
 	max   func(x []float32) float32
 	sum   func(x []float32) float32
+
+	// expSum replaces x by exp(x + shift) and returns the sum.
+	expSum func(x []float32, shift float32) float32
+	// swiglu writes silu(gate) * up to y.
+	swiglu func(y, gate, up []float32)
+	// swigluGrad writes dgate and dup.
+	swigluGrad func(dgate, dup, gate, up, dy []float32)
+	// norm writes x * r * weight to y, which may be x.
+	norm func(y, x, weight []float32, r float32)
+	// normGrad writes dx, which may be dy, and adds to the sums for the weight.
+	normGrad func(dx, sums, dy, weight, x []float32, r float32)
 }
 
 // Exp replaces each element by its exponential; -Inf gives 0. An element's result doesn't depend on where in x it stands.

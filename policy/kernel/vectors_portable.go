@@ -39,11 +39,6 @@ func portableVectors() vectors {
 				x[i] *= y[i]
 			}
 		},
-		inv: func(x []float32) {
-			for i, v := range x {
-				x[i] = 1 / v
-			}
-		},
 		max: func(x []float32) float32 {
 			m := x[0]
 			for _, v := range x[1:] {
@@ -52,6 +47,54 @@ func portableVectors() vectors {
 			return m
 		},
 		sum: sum,
+		expSum: func(x []float32, shift float32) float32 {
+			for i, v := range x {
+				x[i] = exp32(v + shift)
+			}
+			return sum(x)
+		},
+		swiglu:     swiglu,
+		swigluGrad: swigluGrad,
+		norm:       norm,
+		normGrad:   normGrad,
+	}
+}
+
+func swiglu(y, gate, up []float32) {
+	gate, up = gate[:len(y)], up[:len(y)]
+	for i, g := range gate {
+		y[i] = g / (1 + exp32(-g)) * up[i]
+	}
+}
+
+func swigluGrad(dgate, dup, gate, up, dy []float32) {
+	dgate, dup, up, dy = dgate[:len(gate)], dup[:len(gate)], up[:len(gate)], dy[:len(gate)]
+	for i, g := range gate {
+		p := 1 / (1 + exp32(-g))
+		e := dy[i] * p
+		dup[i] = e * g
+		dgate[i] = e * up[i] * (1 + g*(1-p))
+	}
+}
+
+func norm(y, x, weight []float32, r float32) {
+	y, weight = y[:len(x)], weight[:len(x)]
+	for i, v := range x {
+		y[i] = v * r * weight[i]
+	}
+}
+
+func normGrad(dx, sums, dy, weight, x []float32, r float32) {
+	dx, sums, dy, weight = dx[:len(x)], sums[:len(x)], dy[:len(x)], weight[:len(x)]
+	var l [8]float32
+	for i, v := range x {
+		l[i&7] += dy[i] * weight[i] * v
+	}
+	scale := r * r * lanes(&l) / float32(len(x))
+	for i, v := range x {
+		d := dy[i]
+		sums[i] += d * v * r
+		dx[i] = r * (d*weight[i] - v*scale)
 	}
 }
 

@@ -5,7 +5,14 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// simdVectors are vek's AVX2 functions. vek's own slices must not overlap; these are called on memory of one owner each.
+// width is the number of float32 in a register. What doesn't fill one is done by the portable functions, except for exponentials.
+const width = 8
+
+// whole is the length of x rounded down to whole registers.
+func whole(x []float32) int { return len(x) &^ (width - 1) }
+
+// simdVectors are vek's AVX2 functions and ours. vek panics where slices of one call overlap; these are called on memory of one
+// owner each.
 func simdVectors() vectors {
 	return vectors{
 		exp: simdExp,
@@ -13,28 +20,82 @@ func simdVectors() vectors {
 		axpy: func(a float32, x, y []float32) {
 			gonum.Implementation{}.Saxpy(len(x), a, x, 1, y, 1)
 		},
-		scale: func(a float32, x []float32) { vek32.MulNumber_Inplace(x, a) },
-		shift: func(a float32, x []float32) { vek32.AddNumber_Inplace(x, a) },
-		add:   vek32.Add_Inplace,
-		mul:   vek32.Mul_Inplace,
-		inv:   vek32.Inv_Inplace,
-		max:   vek32.Max,
-		sum:   vek32.Sum,
+		scale:      func(a float32, x []float32) { vek32.MulNumber_Inplace(x, a) },
+		shift:      func(a float32, x []float32) { vek32.AddNumber_Inplace(x, a) },
+		add:        vek32.Add_Inplace,
+		mul:        vek32.Mul_Inplace,
+		max:        vek32.Max,
+		sum:        vek32.Sum,
+		expSum:     simdExpSum,
+		swiglu:     simdSwiGLU,
+		swigluGrad: simdSwiGLUGrad,
+		norm:       simdNorm,
+		normGrad:   simdNormGrad,
 	}
 }
 
 // simdExp runs the vector code over the last elements too, in a buffer of a whole register, so that an element's result doesn't
 // depend on its place. (vek's own exponential is wrong below -87.3 and turns NaN into 0.)
 func simdExp(x []float32) {
-	const width = 8
-	whole := len(x) &^ (width - 1)
-	if whole > 0 {
-		expAVX2(&x[0], whole)
+	n := whole(x)
+	if n > 0 {
+		expAVX2(&x[0], n)
 	}
-	if rest := x[whole:]; len(rest) > 0 {
+	if rest := x[n:]; len(rest) > 0 {
 		var register [width]float32
 		copy(register[:], rest)
 		expAVX2(&register[0], width)
 		copy(rest, register[:])
 	}
+}
+
+func simdExpSum(x []float32, shift float32) float32 {
+	n, total := whole(x), float32(0)
+	if n > 0 {
+		total = expSumAVX2(&x[0], n, shift)
+	}
+	if rest := x[n:]; len(rest) > 0 {
+		var register [width]float32
+		copy(register[:], rest)
+		expSumAVX2(&register[0], width, shift)
+		copy(rest, register[:])
+		for _, v := range rest {
+			total += v
+		}
+	}
+	return total
+}
+
+func simdSwiGLU(y, gate, up []float32) {
+	n := whole(y)
+	if n > 0 {
+		swigluAVX2(&y[0], &gate[0], &up[0], n)
+	}
+	swiglu(y[n:], gate[n:], up[n:])
+}
+
+func simdSwiGLUGrad(dgate, dup, gate, up, dy []float32) {
+	n := whole(gate)
+	if n > 0 {
+		swigluGradAVX2(&dgate[0], &dup[0], &gate[0], &up[0], &dy[0], n)
+	}
+	swigluGrad(dgate[n:], dup[n:], gate[n:], up[n:], dy[n:])
+}
+
+func simdNorm(y, x, weight []float32, r float32) {
+	n := whole(x)
+	if n > 0 {
+		normAVX2(&y[0], &x[0], &weight[0], n, r)
+	}
+	norm(y[n:], x[n:], weight[n:], r)
+}
+
+func simdNormGrad(dx, sums, dy, weight, x []float32, r float32) {
+	n := whole(x)
+	if n < len(x) {
+		normGrad(dx, sums, dy, weight, x, r)
+		return
+	}
+	scale := r * r * dot3AVX2(&dy[0], &weight[0], &x[0], n) / float32(n)
+	normGradAVX2(&dx[0], &sums[0], &dy[0], &weight[0], &x[0], n, r, scale)
 }

@@ -1,0 +1,43 @@
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// hasSIMD tells whether the processor can run the functions below.
+func hasSIMD() bool { return cpu.X86.HasAVX2 && cpu.X86.HasFMA }
+
+// In all of these, n is a multiple of 8, and the pointers are to at least n elements.
+
+// expAVX2 replaces the elements of x by their exponentials.
+//
+//go:noescape
+func expAVX2(x *float32, n int)
+
+// expSumAVX2 replaces the elements of x by exp(x + shift) and returns their sum.
+//
+//go:noescape
+func expSumAVX2(x *float32, n int, shift float32) float32
+
+// swigluAVX2 writes gate/(1+exp(-gate)) * up.
+//
+//go:noescape
+func swigluAVX2(y, gate, up *float32, n int)
+
+// swigluGradAVX2 writes the gradients for gate and up from that for the result, dy.
+//
+//go:noescape
+func swigluGradAVX2(dgate, dup, gate, up, dy *float32, n int)
+
+// normAVX2 writes x * r * weight.
+//
+//go:noescape
+func normAVX2(y, x, weight *float32, n int, r float32)
+
+// dot3AVX2 returns the sum of x*y*z.
+//
+//go:noescape
+func dot3AVX2(x, y, z *float32, n int) float32
+
+// normGradAVX2 adds dy*x*r to sums and writes r*(dy*weight - x*scale) to dx.
+//
+//go:noescape
+func normGradAVX2(dx, sums, dy, weight, x *float32, n int, r, scale float32)

@@ -1,0 +1,275 @@
+#include "textflag.h"
+
+// Constants, eight lanes each: the clamps, log2(e), ln2 in two parts, the Taylor coefficients of e^r, and the exponent's bias.
+#define LANES(name, bits) \
+	DATA name<>+0(SB)/4, $bits \
+	DATA name<>+4(SB)/4, $bits \
+	DATA name<>+8(SB)/4, $bits \
+	DATA name<>+12(SB)/4, $bits \
+	DATA name<>+16(SB)/4, $bits \
+	DATA name<>+20(SB)/4, $bits \
+	DATA name<>+24(SB)/4, $bits \
+	DATA name<>+28(SB)/4, $bits \
+	GLOBL name<>(SB), RODATA|NOPTR, $32
+
+LANES(highest, 0x42b20000) // 89
+LANES(lowest, 0xc2d20000) // -105
+LANES(log2e, 0x3fb8aa3b) // 1.44269504
+LANES(ln2high, 0x3f318000) // 0.693359375
+LANES(ln2low, 0xb95e8083) // -2.12194440e-4
+LANES(c7, 0x39500d01) // 1/5040
+LANES(c6, 0x3ab60b61) // 1/720
+LANES(c5, 0x3c088889) // 1/120
+LANES(c4, 0x3d2aaaab) // 1/24
+LANES(c3, 0x3e2aaaab) // 1/6
+LANES(c2, 0x3f000000) // 1/2
+LANES(one, 0x3f800000) // 1
+LANES(bias, 0x0000007f) // 127
+
+// CONSTANTS loads what EXP needs: Y8 to Y15.
+#define CONSTANTS \
+	VMOVUPS highest<>(SB), Y8 \
+	VMOVUPS lowest<>(SB), Y9 \
+	VMOVUPS log2e<>(SB), Y10 \
+	VMOVUPS ln2high<>(SB), Y11 \
+	VMOVUPS ln2low<>(SB), Y12 \
+	VMOVUPS one<>(SB), Y13 \
+	VMOVUPS bias<>(SB), Y14 \
+	VMOVUPS c7<>(SB), Y15
+
+// EXP replaces the lanes of Y0 by their exponentials and uses Y1 to Y3. The clamps take x as the second source, which is what VMINPS and
+// VMAXPS return when a lane is NaN. 2^n is applied in two halves, so that results below the smallest normal number and above the
+// largest come out right.
+#define EXP \
+	VMINPS Y0, Y8, Y0 \
+	VMAXPS Y0, Y9, Y0 \
+	VMULPS Y10, Y0, Y1 \
+	VROUNDPS $0, Y1, Y1 \
+	VFNMADD231PS Y11, Y1, Y0 \
+	VFNMADD231PS Y12, Y1, Y0 \
+	VMOVAPS Y15, Y2 \
+	VFMADD213PS c6<>(SB), Y0, Y2 \
+	VFMADD213PS c5<>(SB), Y0, Y2 \
+	VFMADD213PS c4<>(SB), Y0, Y2 \
+	VFMADD213PS c3<>(SB), Y0, Y2 \
+	VFMADD213PS c2<>(SB), Y0, Y2 \
+	VFMADD213PS Y13, Y0, Y2 \
+	VFMADD213PS Y13, Y0, Y2 \
+	VCVTPS2DQ Y1, Y1 \
+	VPSRAD $1, Y1, Y3 \
+	VPSUBD Y3, Y1, Y1 \
+	VPADDD Y14, Y3, Y3 \
+	VPADDD Y14, Y1, Y1 \
+	VPSLLD $23, Y3, Y3 \
+	VPSLLD $23, Y1, Y1 \
+	VMULPS Y3, Y2, Y2 \
+	VMULPS Y1, Y2, Y0
+
+// SUM adds the lanes of Y4 into X4, in a fixed order, and uses X5.
+#define SUM \
+	VEXTRACTF128 $1, Y4, X5 \
+	VADDPS X5, X4, X4 \
+	VHADDPS X4, X4, X4 \
+	VHADDPS X4, X4, X4
+
+// func expAVX2(x *float32, n int)
+TEXT ·expAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	CONSTANTS
+
+exploop:
+	CMPQ CX, $8
+	JLT expdone
+	VMOVUPS (DI), Y0
+	EXP
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JMP exploop
+
+expdone:
+	VZEROUPPER
+	RET
+
+// func expSumAVX2(x *float32, n int, shift float32) float32
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-28
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS shift+16(FP), Y6
+	CONSTANTS
+	VXORPS Y4, Y4, Y4
+
+sumloop:
+	CMPQ CX, $8
+	JLT sumdone
+	VADDPS (DI), Y6, Y0
+	EXP
+	VADDPS Y0, Y4, Y4
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JMP sumloop
+
+sumdone:
+	SUM
+	VMOVSS X4, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func swigluAVX2(y, gate, up *float32, n int)
+TEXT ·swigluAVX2(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ gate+8(FP), SI
+	MOVQ up+16(FP), DX
+	MOVQ n+24(FP), CX
+	CONSTANTS
+
+gluloop:
+	CMPQ CX, $8
+	JLT gludone
+	VMOVUPS (SI), Y4
+	VXORPS Y0, Y0, Y0
+	VSUBPS Y4, Y0, Y0
+	EXP
+	VADDPS Y13, Y0, Y0
+	VDIVPS Y0, Y4, Y0
+	VMULPS (DX), Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, DX
+	SUBQ $8, CX
+	JMP gluloop
+
+gludone:
+	VZEROUPPER
+	RET
+
+// func swigluGradAVX2(dgate, dup, gate, up, dy *float32, n int)
+// With p = 1/(1+exp(-g)) and e = dy*p: dup = e*g, dgate = e*u*(1 + g*(1-p)).
+TEXT ·swigluGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ dgate+0(FP), DI
+	MOVQ dup+8(FP), BX
+	MOVQ gate+16(FP), SI
+	MOVQ up+24(FP), DX
+	MOVQ dy+32(FP), AX
+	MOVQ n+40(FP), CX
+	CONSTANTS
+
+gradloop:
+	CMPQ CX, $8
+	JLT graddone
+	VMOVUPS (SI), Y4
+	VXORPS Y0, Y0, Y0
+	VSUBPS Y4, Y0, Y0
+	EXP
+	VADDPS Y13, Y0, Y0
+	VDIVPS Y0, Y13, Y0
+	VMULPS (AX), Y0, Y5
+	VMULPS Y4, Y5, Y6
+	VMOVUPS Y6, (BX)
+	VSUBPS Y0, Y13, Y0
+	VFMADD213PS Y13, Y4, Y0
+	VMULPS (DX), Y5, Y5
+	VMULPS Y0, Y5, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	ADDQ $32, BX
+	ADDQ $32, SI
+	ADDQ $32, DX
+	ADDQ $32, AX
+	SUBQ $8, CX
+	JMP gradloop
+
+graddone:
+	VZEROUPPER
+	RET
+
+// func normAVX2(y, x, weight *float32, n int, r float32)
+// y = x * r * weight
+TEXT ·normAVX2(SB), NOSPLIT, $0-36
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ weight+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS r+32(FP), Y6
+
+normloop:
+	CMPQ CX, $8
+	JLT normdone
+	VMULPS (SI), Y6, Y0
+	VMULPS (DX), Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, DX
+	SUBQ $8, CX
+	JMP normloop
+
+normdone:
+	VZEROUPPER
+	RET
+
+// func dot3AVX2(x, y, z *float32, n int) float32
+TEXT ·dot3AVX2(SB), NOSPLIT, $0-36
+	MOVQ x+0(FP), DI
+	MOVQ y+8(FP), SI
+	MOVQ z+16(FP), DX
+	MOVQ n+24(FP), CX
+	VXORPS Y4, Y4, Y4
+
+dotloop:
+	CMPQ CX, $8
+	JLT dotdone
+	VMOVUPS (DI), Y0
+	VMULPS (SI), Y0, Y0
+	VFMADD231PS (DX), Y0, Y4
+	ADDQ $32, DI
+	ADDQ $32, SI
+	ADDQ $32, DX
+	SUBQ $8, CX
+	JMP dotloop
+
+dotdone:
+	SUM
+	VMOVSS X4, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func normGradAVX2(dx, sums, dy, weight, x *float32, n int, r, scale float32)
+// sums += dy*x*r, dx = r*(dy*weight - x*scale)
+TEXT ·normGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ dx+0(FP), DI
+	MOVQ sums+8(FP), BX
+	MOVQ dy+16(FP), AX
+	MOVQ weight+24(FP), DX
+	MOVQ x+32(FP), SI
+	MOVQ n+40(FP), CX
+	VBROADCASTSS r+48(FP), Y6
+	VBROADCASTSS scale+52(FP), Y7
+
+ngloop:
+	CMPQ CX, $8
+	JLT ngdone
+	VMOVUPS (AX), Y0
+	VMOVUPS (SI), Y1
+	VMULPS Y1, Y0, Y2
+	VMOVUPS (BX), Y3
+	VFMADD231PS Y6, Y2, Y3
+	VMOVUPS Y3, (BX)
+	VMULPS (DX), Y0, Y0
+	VFNMADD231PS Y7, Y1, Y0
+	VMULPS Y6, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	ADDQ $32, BX
+	ADDQ $32, AX
+	ADDQ $32, DX
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JMP ngloop
+
+ngdone:
+	VZEROUPPER
+	RET
