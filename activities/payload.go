@@ -153,8 +153,8 @@ type UpdateOutput struct {
 	// Trajectories and Tokens are what was trained on.
 	Trajectories int   `json:"trajectories"`
 	Tokens       int64 `json:"tokens"`
-	// Epochs is how many passes ran before the end or the early stop.
-	Epochs int `json:"epochs"`
+	// Steps is the number of steps that the optimiser took before the end or the early stop.
+	Steps int `json:"steps"`
 	// KL is the mean divergence from the behaviour policy after the last epoch, ReferenceKL that from the reference policy;
 	// nats per token.
 	KL          float64 `json:"kl"`

@@ -93,8 +93,9 @@ func (b *builder) feedForward(x *gorgonia.Node, layer int) *gorgonia.Node {
 	return b.linearAdd(x, h, layerName(layer, "mlp.down_proj"))
 }
 
-// model is the whole policy, from tokens to log-probabilities, entropies and values.
-func (b *builder) model(temperature float32) Outputs {
+// model is the whole policy, from tokens to log-probabilities, entropies and values; detached says that values give the transformer no
+// gradient.
+func (b *builder) model(temperature float32, detached bool) Outputs {
 	c := b.params.config
 	embedding := b.weight(nameEmbedding, nameEmbedding)
 	x := b.do(func() (*gorgonia.Node, error) { return op.Embed(b.pack, embedding) })
@@ -113,6 +114,6 @@ func (b *builder) model(temperature float32) Outputs {
 		return n, err
 	})
 	weight, bias := b.weight(nameValueWeight, nameValueWeight), b.weight(nameValueBias, nameValueBias)
-	out.Value = b.do(func() (*gorgonia.Node, error) { return op.Value(b.pack, x, weight, bias) })
+	out.Value = b.do(func() (*gorgonia.Node, error) { return op.Value(b.pack, x, weight, bias, detached) })
 	return out
 }

@@ -27,6 +27,8 @@ type TrainerOptions struct {
 	// Temperature divides the logits, > 0: that at which tokens are sampled, so that log-probabilities of sampler and trainer
 	// agree. 0 means 1.
 	Temperature float32
+	// ValueDetached keeps the gradient of the values out of the transformer: only the value head learns from them.
+	ValueDetached bool
 	// Loss is what Gradient differentiates; nil for a Trainer that only evaluates.
 	Loss Loss
 }
@@ -38,6 +40,7 @@ type Trainer struct {
 	set           *kernel.Set
 	rotary        *kernel.Rotary
 	temperature   float32
+	detached      bool
 	loss          Loss
 	training      []*circuit
 	evaluating    []*circuit
@@ -55,7 +58,7 @@ func NewTrainer(params *Params, set *kernel.Set, options TrainerOptions) (*Train
 	c := params.config
 	return &Trainer{
 		params: params, grads: newParams(c), set: set, rotary: kernel.NewRotary(c.HeadDim(), c.Context, c.RopeTheta),
-		temperature: temperature, loss: options.Loss,
+		temperature: temperature, detached: options.ValueDetached, loss: options.Loss,
 	}, nil
 }
 
@@ -168,7 +171,7 @@ func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
 		grads = nil
 	}
 	b := newBuilder(t.params, grads, c.pack, t.rotary)
-	c.out = b.model(t.temperature)
+	c.out = b.model(t.temperature, t.detached)
 	if b.err != nil {
 		return nil, b.err
 	}

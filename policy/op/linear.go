@@ -14,7 +14,7 @@ func Linear(p *Pack, x, weight *gorgonia.Node) (*gorgonia.Node, error) {
 	l := linear{p, weight.Shape()[0], weight.Shape()[1], 1}
 	return p.add(&operator{
 		name: "linear", out: tensor.Shape{p.capacity, l.out},
-		run: func(out []float32, in [][]float32) { l.forward(out, in[0], in[1], 0) },
+		run: func(out []float32, in [][]float32) { l.forward(out, in[0], in[1]) },
 		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			return l.gradients(in[0], in[1], grad)
 		},
@@ -32,10 +32,7 @@ func LinearAdd(p *Pack, residual, x, weight *gorgonia.Node) (*gorgonia.Node, err
 	}
 	return p.add(&operator{
 		name: "linear.add", out: residual.Shape(),
-		run: func(out []float32, in [][]float32) {
-			copy(out[:p.rows()*l.out], in[0])
-			l.forward(out, in[1], in[2], 1)
-		},
+		run: func(out []float32, in [][]float32) { l.forwardAdd(out, in[0], in[1], in[2]) },
 		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			ds, err := l.gradients(in[1], in[2], grad)
 			return append(gorgonia.Nodes{grad}, ds...), err
@@ -50,11 +47,22 @@ type linear struct {
 	alpha   float32
 }
 
-// forward is y = alpha * x * weight' + beta * y.
-func (l linear) forward(y, x, weight []float32, beta float32) {
+// forward is y = alpha * x * weight'.
+func (l linear) forward(y, x, weight []float32) {
 	l.p.set.MatMulSum(kernel.Product{
-		TransB: true, M: l.p.rows(), N: l.out, K: l.in, Alpha: l.alpha, Beta: beta, LDA: l.in, LDB: l.in, LDC: l.out,
+		TransB: true, M: l.p.rows(), N: l.out, K: l.in, Alpha: l.alpha, LDA: l.in, LDB: l.in, LDC: l.out,
 	}, x, weight, y)
+}
+
+// addGrain is the number of rows that forwardAdd copies and adds to at once, while they are in the processor's cache.
+const addGrain = 256
+
+// forwardAdd is y = residual + x * weight'.
+func (l linear) forwardAdd(y, residual, x, weight []float32) {
+	l.p.set.Parallel(l.p.rows(), addGrain, func(lo, hi int) {
+		copy(y[lo*l.out:hi*l.out], residual[lo*l.out:])
+		l.p.set.Gemm(false, true, hi-lo, l.out, l.in, 1, x[lo*l.in:], l.in, weight, l.in, 1, y[lo*l.out:], l.out)
+	})
 }
 
 // gradients adds the nodes for x and for weight.

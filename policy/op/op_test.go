@@ -219,7 +219,7 @@ func TestShapesAreCheckedWhenBuilding(t *testing.T) {
 		"attention": func() error { _, err := op.Attention(p, matrix(capacity-1, 8), heads); return err },
 		"swiglu":    func() error { _, err := op.SwiGLU(p, matrix(capacity, 5)); return err },
 		"score":     func() error { _, _, err := op.Score(p, matrix(capacity, 5), matrix(7, 4), 1); return err },
-		"value":     func() error { _, err := op.Value(p, matrix(capacity, 5), vector(5), vector(2)); return err },
+		"value":     func() error { _, err := op.Value(p, matrix(capacity, 5), vector(5), vector(2), false); return err },
 	} {
 		require.ErrorIs(t, f(), hone.ErrInvalid, name)
 	}

@@ -48,7 +48,7 @@ func (s *score) forward(out []float32, in [][]float32) {
 	if s.logits == nil {
 		s.logits = make([]float32, s.p.capacity*s.vocab)
 	}
-	s.linear.forward(s.logits, in[0], in[1], 0)
+	s.linear.forward(s.logits, in[0], in[1])
 	clear(out)
 	logp, entropy := out[:s.p.capacity], out[s.p.capacity:]
 	s.p.set.Parallel(s.p.rows(), scoreGrain, func(lo, hi int) {

@@ -8,8 +8,9 @@ import (
 // valueGrain is the number of rows in one piece of work.
 const valueGrain = 256
 
-// Value is the value head: x [N, D] times weight [D] plus bias [1], a vector [N], 0 beyond the sequences.
-func Value(p *Pack, x, weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
+// Value is the value head: x [N, D] times weight [D] plus bias [1], a vector [N], 0 beyond the sequences. Where it is detached, x gets no
+// gradient through it: the head learns to read the policy's states and does not bend them.
+func Value(p *Pack, x, weight, bias *gorgonia.Node, detached bool) (*gorgonia.Node, error) {
 	width := weight.Shape()[0]
 	if err := expect("value", "x", x, p.capacity, width); err != nil {
 		return nil, err
@@ -27,15 +28,21 @@ func Value(p *Pack, x, weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
 				}
 			})
 		},
-		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) { return valueGrad(p, in, grad) },
+		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			return valueGrad(p, in, grad, detached)
+		},
 	}, x, weight, bias)
 }
 
-func valueGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+func valueGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node, detached bool) (gorgonia.Nodes, error) {
 	width := in[1].Shape()[0]
 	dx, err := p.add(&operator{
 		name: "value.grad.x", out: in[0].Shape(),
 		run: func(out []float32, in [][]float32) {
+			if detached {
+				clear(out)
+				return
+			}
 			p.set.Parallel(p.rows(), valueGrain, func(lo, hi int) {
 				for i := lo; i < hi; i++ {
 					d := out[i*width : (i+1)*width]

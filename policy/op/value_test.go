@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/hone-rl/hone/policy/op"
@@ -13,7 +14,7 @@ func TestValue(t *testing.T) {
 	t.Parallel()
 	x, w, b := poison(normal(rng("x"), capacity, 6)), normal(rng("w"), 6), normal(rng("b"), 1)
 	c := build(t, []*tensor.Dense{x, w, b}, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
-		return op.Value(p, in[0], in[1], in[2])
+		return op.Value(p, in[0], in[1], in[2], false)
 	})
 	c.checkGradients()
 	var want []float64
@@ -26,4 +27,20 @@ func TestValue(t *testing.T) {
 	}
 	near(t, want, c.result())
 	require.Equal(t, make([]float32, capacity-19), c.result()[19:])
+}
+
+func TestDetachedValueGivesItsInputNoGradient(t *testing.T) {
+	t.Parallel()
+	x, w, b := normal(rng("x"), capacity, 6), normal(rng("w"), 6), normal(rng("b"), 1)
+	slopes := func(detached bool) [][]float32 {
+		c := build(t, []*tensor.Dense{x, w, b}, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
+			return op.Value(p, in[0], in[1], in[2], detached)
+		})
+		c.run()
+		return [][]float32{slices.Clone(c.grad(0)), slices.Clone(c.grad(1)), slices.Clone(c.grad(2))}
+	}
+	free, cut := slopes(false), slopes(true)
+	require.NotEqual(t, make([]float32, capacity*6), free[0])
+	require.Equal(t, make([]float32, capacity*6), cut[0])
+	require.Equal(t, free[1:], cut[1:], "the head itself learns the same")
 }

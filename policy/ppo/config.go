@@ -51,6 +51,10 @@ const (
 type Config struct {
 	// Advantage is the estimator of advantages.
 	Advantage AdvantageKind `yaml:"advantage" json:"advantage"`
+	// GroupSpread is the least difference between the best and the worst reward among the samples of one problem for the group to be
+	// trained on, >= 0; 0 trains on all. A group that earned all the same tells the policy gradient nothing for its cost: dynamic
+	// sampling of arXiv:2503.14476, section 3.2. Differs: groups left out are not topped up, and where none is left none is left out.
+	GroupSpread float64 `yaml:"group_spread" json:"group_spread"`
 	// Truncation says what follows the token limit.
 	Truncation Truncation `yaml:"truncation" json:"truncation"`
 	// Gamma is the discount a token, in [0, 1]. 1 is usual for language: a reasoning step is not worth less for coming later.
@@ -68,6 +72,9 @@ type Config struct {
 	ValueClip float64 `yaml:"value_clip" json:"value_clip"`
 	// ValueCoef weighs the value loss, >= 0.
 	ValueCoef float64 `yaml:"value_coef" json:"value_coef"`
+	// ValueDetached keeps the value loss from changing the transformer: the value head learns to read it and nothing more. A small
+	// policy whose values are far off at first is otherwise bent by them.
+	ValueDetached bool `yaml:"value_detached" json:"value_detached"`
 	// EntropyCoef weighs the entropy bonus, >= 0, in reward a nat.
 	EntropyCoef float64 `yaml:"entropy_coef" json:"entropy_coef"`
 	// ImitationCoef weighs the cross-entropy on trajectories found by search, >= 0; 0 leaves them out.
@@ -142,6 +149,7 @@ func (c Config) Validate() error {
 
 	want(c.Advantage == AdvantageGAE || c.Advantage == AdvantageGroup, "advantage", c.Advantage, "gae or group")
 	want(c.Truncation == TruncationBootstrap || c.Truncation == TruncationTerminal, "truncation", c.Truncation, "bootstrap or terminal")
+	want(atLeastZero(c.GroupSpread), "group_spread", c.GroupSpread, "at least 0")
 	want(unit(c.Gamma), "gamma", c.Gamma, "in [0, 1]")
 	want(unit(c.Lambda), "lambda", c.Lambda, "in [0, 1]")
 	want(c.ClipLow > 0 && c.ClipLow <= 1, "clip_low", c.ClipLow, "in (0, 1]")

@@ -21,6 +21,8 @@ type Census struct {
 	Sampled int `json:"sampled"`
 	// Imitated are right answers found by search and trained on by cross-entropy.
 	Imitated int `json:"imitated"`
+	// Uniform were left out because their problem's samples earned about the same; see Config.GroupSpread.
+	Uniform int `json:"uniform"`
 	// Unjudged were left out because the verifier timed out, crashed or could not read the answer: no judgement is no zero.
 	Unjudged int `json:"unjudged"`
 	// Failed were left out because the sampler failed.
@@ -87,6 +89,8 @@ func gather(scored []Scored, c Config) (samples, imitations []*sample, census Ce
 			samples = append(samples, made)
 		}
 	}
+	samples, census.Uniform = spreadOut(samples, c.GroupSpread)
+	census.Sampled -= census.Uniform
 	if len(samples) == 0 {
 		return nil, nil, census, fmt.Errorf("no sampled trajectory to train on among %d (%+v): %w", len(scored), census, hone.ErrInvalid)
 	}
@@ -172,4 +176,31 @@ func widen(name string, values []float32) ([]float64, error) {
 		}
 	}
 	return out, nil
+}
+
+// spreadOut leaves out the samples of problems whose best and worst reward differ by less than least, and says how many those are. Where
+// that would leave nothing it leaves out nothing.
+func spreadOut(samples []*sample, least float64) (kept []*sample, uniform int) {
+	if least == 0 {
+		return samples, 0
+	}
+	type extremes struct{ low, high float64 }
+	groups := make(map[hone.Problem]extremes)
+	for _, s := range samples {
+		total := sum(s.task)
+		e, ok := groups[s.trajectory.Problem]
+		if !ok {
+			e = extremes{total, total}
+		}
+		groups[s.trajectory.Problem] = extremes{min(e.low, total), max(e.high, total)}
+	}
+	for _, s := range samples {
+		if e := groups[s.trajectory.Problem]; e.high-e.low >= least {
+			kept = append(kept, s)
+		}
+	}
+	if len(kept) == 0 {
+		return samples, 0
+	}
+	return kept, len(samples) - len(kept)
 }

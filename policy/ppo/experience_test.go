@@ -244,3 +244,26 @@ func TestGatherRefusesBadTrajectories(t *testing.T) {
 	_, _, _, err := gather([]Scored{scored(1, 2, 1), scored(1, 2, 1)}, DefaultConfig())
 	require.ErrorContains(t, err, "twice")
 }
+
+func TestGroupsThatEarnTheSameAreLeftOut(t *testing.T) {
+	t.Parallel()
+	world := func(problem string, totals ...float64) (out []*sample) {
+		for _, total := range totals {
+			out = append(out, &sample{trajectory: &hone.Trajectory{Problem: hone.Problem{Key: problem}}, task: []float64{0, total}})
+		}
+		return out
+	}
+	samples := slices.Concat(world("mixed", 1, 0, 0.9), world("wrong", 0, -0.1), world("right", 1, 1), world("single", 1))
+
+	kept, uniform := spreadOut(samples, 0.5)
+	require.Equal(t, samples[:3], kept)
+	require.Equal(t, 5, uniform)
+
+	kept, uniform = spreadOut(samples, 0)
+	require.Equal(t, samples, kept)
+	require.Zero(t, uniform)
+
+	kept, uniform = spreadOut(samples[3:], 0.5)
+	require.Equal(t, samples[3:], kept, "nothing left to train on is no update: then all are kept")
+	require.Zero(t, uniform)
+}

@@ -11,8 +11,12 @@ import (
 // Config says which problems there are to train on and what demonstrations look like. The held-out problems do not depend on it.
 type Config struct {
 	// Wide is how many puzzles to add to training beyond those of four numbers up to 13, >= 0: solvable ones of four numbers up to
-	// 30 and of three up to 60. There are 23,589 of them; more than that means all.
+	// WideFour and of three up to WideThree. More than there are means all.
 	Wide int `json:"wide" yaml:"wide"`
+	// WideFour is the largest number of a wide puzzle of four, in [0, 99]; 13 and less means no such puzzles.
+	WideFour int `json:"wide_four" yaml:"wide_four"`
+	// WideThree is the largest number of a wide puzzle of three, in [0, 99]; 0 means no such puzzles.
+	WideThree int `json:"wide_three" yaml:"wide_three"`
 	// Seed chooses which wide puzzles are taken where not all are.
 	Seed uint64 `json:"seed" yaml:"seed"`
 	// Traces shapes demonstrations.
@@ -22,14 +26,24 @@ type Config struct {
 	Yao [][]int `json:"-" yaml:"-"`
 }
 
-// DefaultConfig adds 20,000 wide puzzles.
-func DefaultConfig() Config { return Config{Wide: 20000, Traces: task.DefaultTraces()} }
+// DefaultConfig adds 20,000 of the 23,589 wide puzzles of four numbers up to 30 and three up to 60.
+func DefaultConfig() Config {
+	return Config{Wide: 20000, WideFour: 30, WideThree: 60, Traces: task.DefaultTraces()}
+}
 
 // Validate reports every field that is out of range.
 func (c Config) Validate() error {
 	var faults []error
 	if c.Wide < 0 {
 		faults = append(faults, fmt.Errorf("wide %d: must be at least 0: %w", c.Wide, hone.ErrInvalid))
+	}
+	for _, bound := range []struct {
+		name  string
+		value int
+	}{{"wide_four", c.WideFour}, {"wide_three", c.WideThree}} {
+		if bound.value < 0 || bound.value > largest {
+			faults = append(faults, fmt.Errorf("%s %d: must be in [0, %d]: %w", bound.name, bound.value, largest, hone.ErrInvalid))
+		}
 	}
 	if err := c.Traces.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("traces: %w", err))

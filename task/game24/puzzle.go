@@ -11,7 +11,7 @@ import (
 	"github.com/hone-rl/hone/task/internal/numbers"
 )
 
-// largest is the largest number of a puzzle that is accepted, though training goes to 60 only.
+// largest is the largest number of a puzzle that is accepted, whatever training goes to.
 const largest = 99
 
 // parse reads a puzzle: three or four numbers in any order, with spaces or commas between. It is called for every completion

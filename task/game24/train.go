@@ -7,12 +7,6 @@ import (
 	"github.com/hone-rl/hone/task/internal/numbers"
 )
 
-// The bounds of wide puzzles.
-const (
-	wideFour  = 30
-	wideThree = 60
-)
-
 // solvable are the games of the puzzles that have a solution, in order, at most limit of them; all where limit is negative.
 func solvable(puzzles [][]int, limit int) []numbers.Game {
 	var games []numbers.Game
@@ -36,8 +30,8 @@ func (t *Task) makeTrain(classic []hone.Problem) []hone.Problem {
 			train = append(train, p)
 		}
 	}
-	wide := multisets(3, wideThree)
-	for _, puzzle := range multisets(4, wideFour) {
+	wide := multisets(3, t.cfg.WideThree)
+	for _, puzzle := range multisets(4, t.cfg.WideFour) {
 		if puzzle[3] > 13 {
 			wide = append(wide, puzzle)
 		}

@@ -1,0 +1,87 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+)
+
+// beatInterval is how often an activity is heard of; the workflows' heartbeat timeout counts on it.
+const beatInterval = 2 * time.Second
+
+// errStopping is what an activity returns when its worker stops: an ordinary error, so that the next worker tries again.
+var errStopping = errors.New("worker is stopping")
+
+// pulse is an activity's heartbeat: the work says how far it is, and a ticker beside it reports.
+type pulse struct {
+	mu      sync.Mutex
+	now     Heartbeat
+	began   time.Time
+	started time.Time
+}
+
+// beating runs work with a context that ends when the worker stops, and reports its pulse until it is done. An error that comes
+// of the worker's stop is errStopping.
+func beating(ctx context.Context, phase string, work func(ctx context.Context, p *pulse) error) error {
+	p := &pulse{now: Heartbeat{Phase: phase}, began: time.Now(), started: time.Now()}
+	if !activity.IsActivity(ctx) {
+		return fault(work(ctx, p))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	var reporter sync.WaitGroup
+	reporter.Go(func() {
+		ticker := time.NewTicker(beatInterval)
+		defer ticker.Stop()
+		activity.RecordHeartbeat(ctx, p.read())
+		for {
+			select {
+			case <-done:
+				return
+			case <-activity.GetWorkerStopChannel(ctx):
+				cancel(errStopping)
+				return
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx, p.read())
+			}
+		}
+	})
+	err := work(ctx, p)
+	close(done)
+	reporter.Wait()
+	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+		return errStopping
+	}
+	return fault(err)
+}
+
+// phase starts a new piece of work of the given unit.
+func (p *pulse) phase(name, unit string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = Heartbeat{Phase: name, Unit: unit}
+	p.began = time.Now()
+}
+
+// at says how much of the piece is done.
+func (p *pulse) at(done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now.Done, p.now.Total = int64(done), int64(total)
+	if seconds := time.Since(p.began).Seconds(); seconds > 0 {
+		p.now.Rate = float64(done) / seconds
+	}
+}
+
+func (p *pulse) read() Heartbeat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+// seconds is the time since the activity began.
+func (p *pulse) seconds() float64 { return time.Since(p.started).Seconds() }

@@ -1,0 +1,164 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/ppo"
+	"github.com/hone-rl/hone/storage"
+)
+
+// ends says how each prompt of an iteration ended: exactly one state each, with the reason.
+func (s *session) ends(iteration int, scored []ppo.Scored, targets []ppo.Targets) []storage.PromptEnd {
+	trained := make(map[int]bool)
+	for _, t := range targets {
+		trained[t.ID.Sample/s.job.Rollout.Group] = true
+	}
+	bySlot := make(map[int][]ppo.Scored)
+	for _, one := range scored {
+		slot := one.Trajectory.ID.Sample / s.job.Rollout.Group
+		bySlot[slot] = append(bySlot[slot], one)
+	}
+	sampled, searched := s.slots(iteration)
+	var out []storage.PromptEnd
+	for _, slot := range sampled {
+		end := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptTrained}
+		if !trained[slot.Index] {
+			end.State, end.Reason = s.untrained(bySlot[slot.Index])
+		}
+		out = append(out, end)
+	}
+	for _, slot := range searched {
+		end := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptTrained}
+		found := bySlot[slot.Index]
+		switch {
+		case len(found) == 0 || found[0].Trajectory.Finish == hone.FinishError:
+			end.State, end.Reason = storage.PromptFailed, "search made no trajectory"
+		case s.job.PPO.ImitationCoef == 0:
+			end.State, end.Reason = storage.PromptDropped, "imitation_coef is 0: search lines are stored and not trained on"
+		case found[0].Breakdown.Outcome != hone.OutcomeRight:
+			end.State, end.Reason = storage.PromptDropped, "search found no right answer"
+		}
+		out = append(out, end)
+	}
+	return out
+}
+
+// untrained says why none of a sampled prompt's trajectories was trained on.
+func (s *session) untrained(group []ppo.Scored) (storage.PromptState, string) {
+	usable, worst, best := 0, math.Inf(1), math.Inf(-1)
+	for _, one := range group {
+		if one.Trajectory.Finish == hone.FinishError || !one.Breakdown.Outcome.Judged() {
+			continue
+		}
+		usable++
+		total := one.Breakdown.Total()
+		worst, best = min(worst, total), max(best, total)
+	}
+	if usable == 0 {
+		return storage.PromptFailed, fmt.Sprintf("none of %d trajectories was judged", len(group))
+	}
+	return storage.PromptDropped, fmt.Sprintf("rewards from %.3f to %.3f: the spread of its group is below group_spread %g",
+		worst, best, s.job.PPO.GroupSpread)
+}
+
+// targetsOf are the targets to store.
+func targetsOf(scored []ppo.Scored, targets []ppo.Targets) []storage.Target {
+	reward := make(map[int]float64, len(scored))
+	for _, one := range scored {
+		reward[one.Trajectory.ID.Sample] = one.Breakdown.Total()
+	}
+	out := make([]storage.Target, len(targets))
+	for i, t := range targets {
+		out[i] = storage.Target{Sample: t.ID.Sample, Reward: reward[t.ID.Sample], Advantages: t.Advantages, Returns: t.Returns}
+	}
+	return out
+}
+
+// stored is the scoring of trajectories that carry theirs.
+func stored(scored []ppo.Scored) []storage.Scored {
+	out := make([]storage.Scored, len(scored))
+	for i, one := range scored {
+		out[i] = storage.Scored{Sample: one.Trajectory.ID.Sample, Breakdown: one.Breakdown}
+	}
+	return out
+}
+
+// metrics are the means of a scoring by the names of doc/metrics.md.
+func (o ScoreOutput) metrics() map[string]float64 {
+	out := map[string]float64{
+		"reward": o.Reward, "trajectories": float64(o.Trajectories),
+		"outcome_right": float64(o.Outcomes.Right), "outcome_wrong": float64(o.Outcomes.Wrong),
+		"outcome_unparsable": float64(o.Outcomes.Unparsable), "outcome_timeout": float64(o.Outcomes.Timeout),
+		"outcome_crashed": float64(o.Outcomes.Crashed),
+	}
+	for _, layer := range o.Layers {
+		out["reward_"+layer.Layer] = layer.Mean
+	}
+	return out
+}
+
+// numbers are the numeric fields of a struct by their JSON names.
+func numbers(v any) (map[string]float64, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode metrics: %w", err)
+	}
+	out := make(map[string]float64)
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return nil, fmt.Errorf("metrics are not all numbers: %w", err)
+	}
+	return out, nil
+}
+
+// finite is v, or 0 where JSON has no word for it.
+func finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	return v
+}
+
+// shardMetric is the name of a shard's own metric.
+func shardMetric(name string, shard int) string { return fmt.Sprintf("%s_shard_%d", name, shard) }
+
+// readState reads what moved with a version.
+func (s *session) readState(ctx context.Context, version int, into *state) error {
+	stored, err := s.deps.Store.Version(ctx, s.run, version)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(stored.State, into); err != nil {
+		return fmt.Errorf("state of version %d of run %s: %w: %w", version, s.run, err, hone.ErrCorrupt)
+	}
+	return nil
+}
+
+// updateOutput is what is stored of an update.
+func (s *session) updateOutput(ctx context.Context, in UpdateInput) (UpdateOutput, error) {
+	version, err := s.deps.Store.Version(ctx, s.run, in.Behaviour+1)
+	if err != nil {
+		return UpdateOutput{}, err
+	}
+	var after state
+	if err := s.readState(ctx, in.Behaviour+1, &after); err != nil {
+		return UpdateOutput{}, err
+	}
+	all, err := s.deps.Store.Metrics(ctx, s.run)
+	if err != nil {
+		return UpdateOutput{}, err
+	}
+	m := all[in.Iteration]
+	return UpdateOutput{
+		Version: in.Behaviour + 1, Manifest: string(version.Manifest()),
+		Trajectories: int(m["sampled"]) + int(m["imitated"]), Tokens: int64(m["tokens"]) + int64(m["imitation_tokens"]),
+		Steps: int(m["steps"]),
+		KL:    finite(m["kl_old_k3"]), ReferenceKL: finite(m["kl_ref_k3"]), KLCoefficient: finite(after.Beta),
+		ClipFraction: finite(m["clip_frac_low"] + m["clip_frac_high"]),
+		Entropy:      finite(m["entropy"]), PolicyLoss: finite(m["policy_loss"]), ValueLoss: finite(m["value_loss"]),
+		GradNorm: finite(m["grad_norm"]),
+	}, nil
+}

@@ -1,0 +1,145 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/storage"
+)
+
+// RolloutShard samples and stores one shard of an iteration.
+func (a *Activities) RolloutShard(ctx context.Context, in RolloutShardInput) (out RolloutShardOutput, err error) {
+	err = beating(ctx, "rollout", func(ctx context.Context, p *pulse) error {
+		s, err := a.session(ctx, in.Run)
+		if err != nil {
+			return err
+		}
+		shard := newShard(s, in)
+		stored, err := a.deps.Store.HasShard(ctx, shard.key)
+		if err != nil {
+			return err
+		}
+		if !stored {
+			if err := shard.sample(ctx, p); err != nil {
+				return err
+			}
+		}
+		out, err = shard.summary(ctx)
+		out.Seconds = p.seconds()
+		return err
+	})
+	return out, err
+}
+
+// shard is one part of an iteration's prompts: a run of those to sample and a run of those to search.
+type shard struct {
+	*session
+	in                RolloutShardInput
+	key               storage.ShardKey
+	sampled, searched []rollout.Slot
+	// prompts is the number of the whole iteration's.
+	prompts int
+}
+
+func newShard(s *session, in RolloutShardInput) *shard {
+	sampled, searched := s.slots(in.Iteration)
+	part := func(slots []rollout.Slot) []rollout.Slot {
+		return slots[len(slots)*in.Shard/in.Shards : len(slots)*(in.Shard+1)/in.Shards]
+	}
+	return &shard{
+		session: s, in: in, key: storage.ShardKey{Run: in.Run, Iteration: in.Iteration, Shard: in.Shard},
+		sampled: part(sampled), searched: part(searched), prompts: len(sampled) + len(searched),
+	}
+}
+
+// sample makes the shard's trajectories and stores them, once.
+func (h *shard) sample(ctx context.Context, p *pulse) error {
+	err := h.deps.Store.StartIteration(ctx, storage.Iteration{
+		Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts,
+	})
+	if err != nil {
+		return err
+	}
+	roller, err := h.roller(ctx, h.in.Behaviour)
+	if err != nil {
+		return err
+	}
+	origin := h.origin(h.in.Iteration, h.in.Behaviour)
+	began := p.seconds()
+	p.phase("sample", "trajectories")
+	trajectories, err := roller.Sample(ctx, rollout.SampleInput{Origin: origin, Slots: h.sampled, Progress: p.at})
+	if err != nil {
+		return err
+	}
+	var trees []storage.Tree
+	if len(h.searched) > 0 {
+		p.phase("search", "simulations")
+		found, err := roller.Search(ctx, rollout.SearchInput{Origin: origin, Slots: h.searched, Judge: h.judge, Progress: p.at})
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			tree := storage.Tree{Sample: f.Trajectory.ID.Sample}
+			for _, n := range f.Tree {
+				tree.Nodes = append(tree.Nodes, storage.Node(n))
+			}
+			trajectories, trees = append(trajectories, f.Trajectory), append(trees, tree)
+		}
+	}
+	sampled := p.seconds()
+	p.phase("store", "trajectories")
+	if err := h.deps.Store.SaveShard(ctx, storage.Shard{Key: h.key, Trajectories: trajectories, Trees: trees}); err != nil {
+		return err
+	}
+	return h.tellTime(ctx, h.in.Iteration, h.in.Shard, map[string]float64{
+		"seconds_sample": sampled - began, "seconds_store": p.seconds() - sampled,
+	})
+}
+
+// summary counts what is stored of the shard.
+func (h *shard) summary(ctx context.Context) (RolloutShardOutput, error) {
+	out := RolloutShardOutput{Prompts: len(h.sampled) + len(h.searched)}
+	for _, slots := range [][]rollout.Slot{h.sampled, h.searched} {
+		if len(slots) == 0 {
+			continue
+		}
+		group := h.job.Rollout.Group
+		from, to := slots[0].Index*group, (slots[len(slots)-1].Index+1)*group
+		stored, err := h.deps.Store.LoadSamples(ctx, storage.Samples{Run: h.run, Iteration: h.in.Iteration, From: from, To: to})
+		if err != nil {
+			return out, err
+		}
+		for i := range stored {
+			out.count(&stored[i])
+		}
+	}
+	return out, nil
+}
+
+// count adds one trajectory.
+func (o *RolloutShardOutput) count(t *hone.Trajectory) {
+	o.Trajectories++
+	o.Tokens += int64(len(t.Tokens))
+	if t.Source == hone.SourceSearch {
+		o.Searched++
+	}
+	switch t.Finish {
+	case hone.FinishStop:
+		o.Stopped++
+	case hone.FinishLength:
+		o.Cut++
+	case hone.FinishError:
+		o.Failed++
+	}
+}
+
+// tellTime adds what a shard took to the iteration's metrics, under the shard's own names. Times are for people: nothing is computed
+// from them, and their names all begin with "seconds_".
+func (s *session) tellTime(ctx context.Context, iteration, shard int, seconds map[string]float64) error {
+	named := make(map[string]float64, len(seconds))
+	for name, value := range seconds {
+		named[shardMetric(name, shard)] = value
+	}
+	return s.deps.Store.SaveMetrics(ctx, s.run, iteration, named)
+}

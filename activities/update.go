@@ -1,0 +1,188 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/ppo"
+	"github.com/hone-rl/hone/storage"
+)
+
+// Update trains on an iteration and publishes the next version.
+func (a *Activities) Update(ctx context.Context, in UpdateInput) (out UpdateOutput, err error) {
+	err = beating(ctx, "update", func(ctx context.Context, p *pulse) error {
+		s, err := a.session(ctx, in.Run)
+		if err != nil {
+			return err
+		}
+		head, err := a.deps.Store.Head(ctx, in.Run)
+		if err != nil {
+			return err
+		}
+		switch head.Number {
+		case in.Behaviour:
+			if err := s.update(ctx, in, p); err != nil {
+				return err
+			}
+		case in.Behaviour + 1: // It was published before its result was heard of.
+		default:
+			return fmt.Errorf("update from version %d: the head of run %s is %d: %w", in.Behaviour, in.Run, head.Number, hone.ErrInvalid)
+		}
+		out, err = s.updateOutput(ctx, in)
+		out.Seconds = p.seconds()
+		return err
+	})
+	return out, err
+}
+
+// update trains the next version and commits the cycle.
+func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fence, err := s.deps.Store.AcquireLease(ctx, s.run, s.holder(), leaseTime)
+	if err != nil {
+		return err
+	}
+	p.phase("load", "")
+	scored, err := s.scored(ctx, in.Iteration)
+	if err != nil {
+		return err
+	}
+	current, err := s.load(ctx, in.Behaviour)
+	if err != nil {
+		return err
+	}
+	var before state
+	if err := s.readState(ctx, in.Behaviour, &before); err != nil {
+		return err
+	}
+	loaded := p.seconds()
+	result, err := s.learn(ctx, current, learning{in: in, scored: scored, beta: before.Beta}, p)
+	if err != nil {
+		// Half a step may have been taken: what is in memory is no version any more.
+		return errors.Join(err, s.drop())
+	}
+	learned := p.seconds()
+	p.phase("store version", "")
+	version, err := s.store(ctx, current.params, current.optimiser, state{
+		Beta: result.Beta, Prompts: (in.Iteration + 1) * s.job.Prompts,
+	})
+	if err != nil {
+		return errors.Join(err, s.drop())
+	}
+	metrics, err := numbers(result.Stats)
+	if err != nil {
+		return err
+	}
+	maps.Copy(metrics, summarise(stored(scored)).metrics())
+	metrics["seconds_update_load"], metrics["seconds_update"] = loaded, learned-loaded
+	metrics["seconds_store_version"] = p.seconds() - learned
+	_, err = s.deps.Store.CommitCycle(ctx, storage.Commit{
+		Run: s.run, Iteration: in.Iteration, From: in.Behaviour, Fence: fence, Version: version,
+		Prompts: s.ends(in.Iteration, scored, result.Targets), Targets: targetsOf(scored, result.Targets), Metrics: metrics,
+	})
+	if err != nil {
+		return errors.Join(err, s.drop())
+	}
+	current.version = in.Behaviour + 1
+	return nil
+}
+
+// scored are an iteration's trajectories with their live breakdowns, by sample.
+func (s *session) scored(ctx context.Context, iteration int) ([]ppo.Scored, error) {
+	trajectories, err := s.deps.Store.LoadIteration(ctx, s.run, iteration)
+	if err != nil {
+		return nil, err
+	}
+	scoring, err := s.deps.Store.LoadScoring(ctx, s.run, iteration, storage.LiveScoring)
+	if err != nil {
+		return nil, err
+	}
+	if len(trajectories) != len(scoring) {
+		return nil, fmt.Errorf("iteration %d of run %s has %d trajectories and %d scores: %w",
+			iteration, s.run, len(trajectories), len(scoring), hone.ErrCorrupt)
+	}
+	out := make([]ppo.Scored, len(trajectories))
+	for i, t := range trajectories {
+		if scoring[i].Sample != t.ID.Sample {
+			return nil, fmt.Errorf("trajectory %s has no score: %w", t.ID, hone.ErrCorrupt)
+		}
+		out[i] = ppo.Scored{Trajectory: t, Breakdown: scoring[i].Breakdown}
+	}
+	return out, nil
+}
+
+// load is the learner at a version: the one in memory, or one made from what is stored.
+func (s *session) load(ctx context.Context, version int) (*learner, error) {
+	if s.learner != nil && s.learner.version == version {
+		return s.learner, nil
+	}
+	if err := s.drop(); err != nil {
+		return nil, err
+	}
+	stored, err := s.deps.Store.Version(ctx, s.run, version)
+	if err != nil {
+		return nil, err
+	}
+	l := &learner{version: version}
+	if l.params, err = loadWeights(ctx, s.deps.Blobs, stored.Weights); err != nil {
+		return nil, err
+	}
+	moments, err := loadOptimiser(ctx, s.deps.Blobs, stored.Optimiser)
+	if err != nil {
+		return nil, err
+	}
+	if l.optimiser, err = policy.NewAdamW(l.params, s.job.PPO.AdamW()); err != nil {
+		return nil, err
+	}
+	if err := l.optimiser.Restore(moments); err != nil {
+		return nil, err
+	}
+	temperature := float32(s.job.Rollout.Sampling.Temperature)
+	if s.job.PPO.KLCoef > 0 {
+		first, err := s.deps.Store.Version(ctx, s.run, 0)
+		if err != nil {
+			return nil, err
+		}
+		reference, err := loadWeights(ctx, s.deps.Blobs, first.Weights)
+		if err != nil {
+			return nil, err
+		}
+		if l.reference, err = policy.NewTrainer(reference, s.deps.Kernels, policy.TrainerOptions{Temperature: temperature}); err != nil {
+			return nil, err
+		}
+	}
+	if l.ppo, err = ppo.NewLearner(l.params, s.deps.Kernels, temperature, s.job.PPO.ValueDetached); err != nil {
+		return nil, err
+	}
+	s.learner = l
+	return l, nil
+}
+
+// learning is what one update is a function of, beside the learner.
+type learning struct {
+	in     UpdateInput
+	scored []ppo.Scored
+	beta   float64
+}
+
+// learn runs one update in memory.
+func (s *session) learn(ctx context.Context, l *learner, w learning, p *pulse) (ppo.Result, error) {
+	phase := ""
+	return l.ppo.Update(ctx, ppo.UpdateInput{
+		Config: s.job.PPO, Optimizer: l.optimiser, Reference: l.reference, Trajectories: w.scored,
+		Seed: hone.Seed(s.job.Seed, "update", w.in.Iteration), Beta: w.beta,
+		LearningRate: s.job.PPO.Schedule(s.job.Cycles).At(w.in.Iteration),
+		Progress: func(at ppo.Progress) {
+			if at.Phase != phase {
+				phase = at.Phase
+				p.phase(phase, "batches")
+			}
+			p.at(at.Done, at.Total)
+		},
+	})
+}
