@@ -18,8 +18,8 @@ type Outputs struct {
 	pack *op.Pack
 }
 
-// Loss is what a Trainer minimises. It is one operator, or several, at the end of the graph, and reads what it needs for each token (weights,
-// advantages, old log-probabilities) from slices of its own, which its owner fills before each [Trainer.Gradient].
+// Loss is what a Trainer minimises. It is one operator, or several, at the end of the graph, and reads what it needs for each token
+// (weights, advantages, old log-probabilities) from slices of its own, which its owner fills before each [Trainer.Gradient].
 //
 // Rows beyond the batch, and rows that the loss masks, must contribute exactly nothing: neither to the sum nor to a slope, even where
 // their numbers are NaN. A slope for Logp or Entropy in a row without a target is ignored.

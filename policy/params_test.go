@@ -24,7 +24,9 @@ func TestPresetSizes(t *testing.T) {
 
 func TestConfigReportsEveryFault(t *testing.T) {
 	t.Parallel()
-	err := policy.Config{Vocab: 0, Width: 30, Layers: -1, Heads: 4, KVHeads: 3, Hidden: 1, Context: 1 << 21, RopeTheta: 1, NormEps: float32(math.NaN())}.Validate()
+	err := policy.Config{
+		Vocab: 0, Width: 30, Layers: -1, Heads: 4, KVHeads: 3, Hidden: 1, Context: 1 << 21, RopeTheta: 1, NormEps: float32(math.NaN()),
+	}.Validate()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	for _, part := range []string{
 		"vocab is 0", "layers is -1", "width 30 over 4 heads is 7.5", "kv_heads 3 must divide heads 4", "context is 2097152", "rope_theta is 1",

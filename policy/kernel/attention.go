@@ -34,7 +34,9 @@ type span struct {
 	firstHead, lastHead, key, value int
 	// width, columns: row strides of packed and of out. stride: row stride of the scores, rounded up to whole registers.
 	width, columns, stride int
-	scale                  float32
+	// dim is the length of a head's vector, scale 1/sqrt(dim).
+	dim   int
+	scale float32
 }
 
 func (a Attention) span(unit int) span {
@@ -46,14 +48,15 @@ func (a Attention) span(unit int) span {
 		firstHead: group * shared, lastHead: (group + 1) * shared,
 		key: (a.Heads + group) * a.HeadDim, value: (a.Heads + a.KVHeads + group) * a.HeadDim,
 		width: a.Width(), columns: a.Heads * a.HeadDim, stride: (n + 7) &^ 7,
-		scale: float32(1 / math.Sqrt(float64(a.HeadDim))),
+		dim: a.HeadDim, scale: float32(1 / math.Sqrt(float64(a.HeadDim))),
 	}
 }
 
-// scores fills p, [m, p.stride], with scale * q*k for the m query rows from row q0 of the sequence on, over the first n keys.
-func (s *Set) scores(p []float32, a Attention, u span, packed []float32, head, q0, m int) {
-	s.Gemm(false, true, m, q0+m, a.HeadDim, u.scale,
-		packed[(u.first+q0)*u.width+head*a.HeadDim:], u.width, packed[u.first*u.width+u.key:], u.width, 0, p, u.stride)
+// scores fills p, [m, u.stride], with scale * q*k for the m query rows from row q0 of the sequence on, over the keys up to the last
+// of them. query is the column of the head.
+func (s *Set) scores(p, packed []float32, u span, query, q0, m int) {
+	s.Gemm(false, true, m, q0+m, u.dim, u.scale,
+		packed[(u.first+q0)*u.width+query:], u.width, packed[u.first*u.width+u.key:], u.width, 0, p, u.stride)
 }
 
 func (s *Set) attendGroup(a Attention, unit int, out, lse, packed []float32) {
@@ -65,7 +68,7 @@ func (s *Set) attendGroup(a Attention, unit int, out, lse, packed []float32) {
 		for q0 := 0; q0 < u.length; q0 += queryBlock {
 			m := min(queryBlock, u.length-q0)
 			n := q0 + m
-			s.scores(p, a, u, packed, head, q0, m)
+			s.scores(p, packed, u, head*a.HeadDim, q0, m)
 			for i := range m {
 				row := p[i*u.stride : i*u.stride+u.stride]
 				lse[(u.first+q0+i)*a.Heads+head] = s.softmaxPrefix(row[:(n+7)&^7], q0+i+1)

@@ -44,7 +44,7 @@ func (s *Set) attendBlockGrad(a Attention, u span, g AttentionGrad, buffer []flo
 	key, value := u.first*u.width+u.key, u.first*u.width+u.value
 	result := (u.first+q0)*u.columns + head*d
 
-	s.scores(p, a, u, g.Packed, head, q0, m)
+	s.scores(p, g.Packed, u, head*d, q0, m)
 	s.Gemm(false, true, m, n, d, 1, g.DOut[result:], u.columns, g.Packed[value:], u.width, 0, ds, u.stride)
 	for i := range m {
 		at := result + i*u.columns

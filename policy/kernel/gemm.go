@@ -13,19 +13,18 @@ type Product struct {
 }
 
 // Gemm computes C = alpha * op(A) * op(B) + beta * C on the calling goroutine: op(A) is [m, k], op(B) is [k, n], C is [m, n], all
-// row-major with row strides lda, ldb, ldc; a transposed operand is stored as [k, m] or [n, k]. m or n of 0 does nothing. It panics where a
-// slice is too short, since the library would write past it.
-func (s *Set) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+// row-major with row strides lda, ldb, ldc; a transposed operand is stored as [k, m] or [n, k]. m or n of 0 does nothing. It panics
+// where a slice is too short, since the library would write past it.
+//
+//nolint:revive // argument-limit: the order and names of BLAS, which every reader of such code knows
+func (s *Set) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int,
+	beta float32, c []float32, ldc int,
+) {
 	s.product(Product{transA, transB, m, n, k, alpha, beta, lda, ldb, ldc}, a, b, c)
 }
 
-// MatMul is Gemm with the rows of C split over goroutines. The split depends on m alone.
-func (s *Set) MatMul(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	s.MatMulSum(Product{transA, transB, m, n, k, alpha, beta, lda, ldb, ldc}, a, b, c)
-}
-
-// MatMulSum is MatMul with its numbers in a Product.
-func (s *Set) MatMulSum(p Product, a, b, c []float32) {
+// MatMul is Gemm with the rows of C split over goroutines. The split depends on M alone.
+func (s *Set) MatMul(p Product, a, b, c []float32) {
 	s.Parallel(p.M, rowTile(p.M), func(lo, hi int) {
 		q := p
 		q.M = hi - lo
@@ -74,37 +73,6 @@ func (s *Set) product(p Product, a, b, c []float32) {
 
 func check(name string, x []float32, rows, cols, stride int) {
 	if stride < cols || len(x) < (rows-1)*stride+cols {
-		panic(fmt.Sprintf("kernel: matrix %s is [%d, %d] with row stride %d, over a slice of %d", name, rows, cols, stride, len(x)))
+		panic(fmt.Sprintf("kernel: matrix %s is [%d, %d] with row stride %d in a slice of %d", name, rows, cols, stride, len(x)))
 	}
-}
-
-// InvariantRows is the number of rows that every library call of MatMulInvariant has.
-const InvariantRows = 32
-
-// MatMulInvariant is MatMul of an A that isn't transposed, with results for a row that don't depend on how many other rows there
-// are or where among them it stands: a library picks other code, with other rounding, for other row counts, so here
-// every call has exactly InvariantRows rows, the last ones padded. Inference uses it, so that what is sampled for one request doesn't depend
-// on its neighbours; training, whose batches are fixed, uses MatMul, which is faster. SelfCheck tests the promise.
-func (s *Set) MatMulInvariant(p Product, a, b, c []float32) {
-	s.Parallel(p.M, InvariantRows, func(lo, hi int) {
-		q := p
-		q.M = InvariantRows
-		if hi-lo == InvariantRows {
-			s.product(q, a[lo*p.LDA:], b, c[lo*p.LDC:])
-			return
-		}
-		buffer := s.borrow(InvariantRows * (p.K + p.N))
-		defer s.release(buffer)
-		rowsA, rowsC := (*buffer)[:InvariantRows*p.K], (*buffer)[InvariantRows*p.K:]
-		clear(*buffer)
-		q.LDA, q.LDC = p.K, p.N
-		for i := lo; i < hi; i++ {
-			copy(rowsA[(i-lo)*p.K:(i-lo+1)*p.K], a[i*p.LDA:])
-			copy(rowsC[(i-lo)*p.N:(i-lo+1)*p.N], c[i*p.LDC:])
-		}
-		s.product(q, rowsA, b, rowsC)
-		for i := lo; i < hi; i++ {
-			copy(c[i*p.LDC:i*p.LDC+p.N], rowsC[(i-lo)*p.N:])
-		}
-	})
 }

@@ -115,10 +115,12 @@ func TestGemmRefusesShortSlices(t *testing.T) {
 		x := make([]float32, 6)
 		require.Panics(t, func() { s.Gemm(false, false, 2, 3, 3, 1, x, 3, x, 3, 0, x, 3) })
 		require.Panics(t, func() { s.Gemm(false, false, 2, 3, 2, 1, x, 2, x, 2, 0, x, 3) })
-		require.Panics(t, func() { s.MatMul(false, false, 200, 3, 2, 1, x, 2, x, 3, 0, x, 3) }, "in another goroutine too")
+		p := kernel.Product{M: 200, N: 3, K: 2, LDA: 2, LDB: 3, LDC: 3}
+		require.Panics(t, func() { s.MatMul(p, x, x, x) }, "in another goroutine too")
 	})
 }
 
+//nolint:paralleltest // it sets GOMAXPROCS
 func TestMatMulDoesNotDependOnGOMAXPROCS(t *testing.T) {
 	onEachSerial(t, func(t *testing.T, s *kernel.Set) {
 		const m, n, k = 517, 96, 64
@@ -127,7 +129,7 @@ func TestMatMulDoesNotDependOnGOMAXPROCS(t *testing.T) {
 		for _, procs := range []int{1, 2, 5} {
 			old := runtime.GOMAXPROCS(procs)
 			c := make([]float32, m*n)
-			s.MatMul(false, true, m, n, k, 1, a, k, b, k, 0, c, n)
+			s.MatMul(kernel.Product{TransB: true, M: m, N: n, K: k, Alpha: 1, LDA: k, LDB: k, LDC: n}, a, b, c)
 			runtime.GOMAXPROCS(old)
 			if first == nil {
 				first = c
@@ -142,38 +144,6 @@ func onEachSerial(t *testing.T, f func(t *testing.T, s *kernel.Set)) {
 	for name, s := range sets(t) {
 		t.Run(name, func(t *testing.T) { f(t, s) })
 	}
-}
-
-func TestMatMulInvariantGivesARowTheSameBitsInAnyCompany(t *testing.T) {
-	t.Parallel()
-	onEach(t, func(t *testing.T, s *kernel.Set) {
-		for _, shape := range [][2]int{{128, 64}, {128, 344}, {344, 128}, {64, 7}} {
-			k, n := shape[0], shape[1]
-			const most = 70
-			a, b := normal(rng("a", k), most*k), normal(rng("b", n), n*k)
-			p := kernel.Product{TransB: true, N: n, K: k, Alpha: 1, LDA: k, LDB: k, LDC: n}
-			all := make([]float32, most*n)
-			p.M = most
-			s.MatMulInvariant(p, a, b, all)
-			for _, m := range []int{1, 2, 17, 31, 32, 33, 64} {
-				for _, from := range []int{0, 3, most - m} {
-					if from+m > most {
-						continue
-					}
-					p.M = m
-					got := make([]float32, m*n)
-					s.MatMulInvariant(p, a[from*k:], b, got)
-					require.Equal(t, all[from*n:(from+m)*n], got, "k %d n %d rows %d to %d", k, n, from, from+m)
-				}
-			}
-			p.M, p.Beta = 3, 1
-			sum := append([]float32(nil), all[:3*n]...)
-			s.MatMulInvariant(p, a, b, sum)
-			for i, v := range sum {
-				require.InDelta(t, 2*all[i], v, 1e-4)
-			}
-		}
-	})
 }
 
 func TestParallelCallsEachPieceOnce(t *testing.T) {

@@ -13,8 +13,8 @@ type Norm struct {
 	Eps float32
 }
 
-// RMSNorm writes y = x * r * weight for each row, r = 1/sqrt(mean(x^2) + eps). x and y are [N, D] and may be the same slice. r goes to rstd, [N],
-// unless that is nil.
+// RMSNorm writes y = x * r * weight for each row, r = 1/sqrt(mean(x^2) + eps). x and y are [N, D] and may be the same slice. r goes to
+// rstd, [N], unless that is nil.
 func (s *Set) RMSNorm(n Norm, y, x, rstd []float32) {
 	width := len(n.Weight)
 	s.Parallel(len(x)/width, normGrain, func(lo, hi int) {

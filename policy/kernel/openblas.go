@@ -22,6 +22,8 @@ type library struct {
 }
 
 // libraryNames are tried in order; the loader searches its own path.
+//
+//nolint:gochecknoglobals // table
 var libraryNames = []string{"libopenblas.so.0", "libopenblas.so", "libopenblas.dylib", "/opt/homebrew/opt/openblas/lib/libopenblas.dylib"}
 
 // openLibrary opens OpenBLAS and holds it to one thread.
@@ -47,7 +49,7 @@ func bind(handle uintptr) (*library, error) {
 	for name := range symbols {
 		address, err := purego.Dlsym(handle, name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("find %s: %w", name, err)
 		}
 		symbols[name] = address
 	}

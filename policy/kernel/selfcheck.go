@@ -11,8 +11,8 @@ import (
 // last place is 6e-8, and rounding errors add up like a random walk.
 const checkTolerance = 1e-6
 
-// SelfCheck compares the set with obvious float64 loops on a few odd sizes and tests the promise of MatMulInvariant. It takes
-// milliseconds. A difference is an error that wraps hone.ErrInvalid and names the function: the library must not be used.
+// SelfCheck compares the set with obvious float64 loops on a few odd sizes. It takes milliseconds. A difference is an error that wraps
+// hone.ErrInvalid and names the function: the library must not be used.
 func (s *Set) SelfCheck() error {
 	for _, size := range [][3]int{{1, 1, 1}, {3, 17, 5}, {33, 64, 128}, {70, 31, 344}} {
 		for _, transposed := range [][2]bool{{false, false}, {false, true}, {true, false}, {true, true}} {
@@ -22,10 +22,7 @@ func (s *Set) SelfCheck() error {
 			}
 		}
 	}
-	if err := s.checkExp(); err != nil {
-		return err
-	}
-	return s.checkInvariant(Product{TransB: true, M: 3 * InvariantRows / 2, N: 64, K: 128, Alpha: 1})
+	return s.checkExp()
 }
 
 func (s *Set) checkProduct(p Product) error {
@@ -39,7 +36,7 @@ func (s *Set) checkProduct(p Product) error {
 	a, b := wave((p.M+p.K)*p.LDA, 1), wave((p.N+p.K)*p.LDB, 2)
 	c := wave(p.M*p.LDC, 3)
 	want := slowProduct(p, a, b, c)
-	s.MatMulSum(p, a, b, c)
+	s.MatMul(p, a, b, c)
 	for i := range p.M {
 		for j := range p.N {
 			diff := math.Abs(float64(c[i*p.LDC+j]) - want[i*p.N+j])
@@ -93,24 +90,22 @@ func (s *Set) checkExp() error {
 	return nil
 }
 
-// checkInvariant computes some rows in company and each of them alone.
-func (s *Set) checkInvariant(p Product) error {
-	p.LDA, p.LDB, p.LDC = p.K, p.K, p.N
-	a, b := wave(p.M*p.K, 5), wave(p.N*p.K, 6)
-	together, alone := make([]float32, p.M*p.N), make([]float32, p.N)
-	s.MatMulInvariant(p, a, b, together)
-	for i := range p.M {
-		one := p
-		one.M = 1
-		s.MatMulInvariant(one, a[i*p.K:], b, alone)
-		for j, v := range alone {
-			if math.Float32bits(v) != math.Float32bits(together[i*p.N+j]) {
-				return fmt.Errorf("kernels %s: row %d of a product depends on its neighbours: column %d is %v alone, %v with them: %w",
-					s.fingerprint, i, j, v, together[i*p.N+j], hone.ErrInvalid)
-			}
+// rowsAlike tells whether equal rows of a product of few rows get equal bits, whatever their place. Where they don't, what is
+// computed for one sequence can depend on which others share its step: OpenBLAS is so on some cores.
+func (s *Set) rowsAlike() bool {
+	const m, n, k = 16, 128, 344
+	row, b, c := wave(k, 5), wave(k*n, 6), make([]float32, m*n)
+	var a []float32
+	for range m {
+		a = append(a, row...)
+	}
+	s.Gemm(false, false, m, n, k, 1, a, k, b, n, 0, c, n)
+	for i := n; i < len(c); i++ {
+		if math.Float32bits(c[i]) != math.Float32bits(c[i%n]) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // wave is n numbers in [-1, 1] without a pattern that a fault could hide in.

@@ -29,7 +29,7 @@ type Set struct {
 	scratch     sync.Pool
 }
 
-// gemmFunc is Set.Gemm without its checks; a, b and c are not empty.
+// gemmFunc computes a product whose slices have been checked and are not empty.
 type gemmFunc func(p Product, a, b, c []float32)
 
 // Open is the set that the environment variable HONE_KERNELS names; if it is empty, OpenBLAS if the machine has it, else
@@ -73,7 +73,12 @@ func OpenBLAS() (*Set, error) {
 		s.vectors = simdVectors()
 		simd = "avx2"
 	}
-	s.fingerprint = fmt.Sprintf("openblas/1 core=%s config=%q vectors=%s %s/%s", lib.core, lib.config, simd, runtime.GOOS, runtime.GOARCH)
+	rows := "alike"
+	if !s.rowsAlike() {
+		rows = "placed"
+	}
+	s.fingerprint = fmt.Sprintf("openblas/1 core=%s config=%q vectors=%s rows=%s %s/%s",
+		lib.core, lib.config, simd, rows, runtime.GOOS, runtime.GOARCH)
 	return s, nil
 }
 
@@ -81,7 +86,8 @@ func OpenBLAS() (*Set, error) {
 func (s *Set) Name() string { return s.name }
 
 // Fingerprint names everything about the set that can change the bits of a result: the library, its version and the processor
-// core it was made for. It is stored with what was computed.
+// core it was made for. "rows=alike" says that equal rows of a product get equal bits wherever they stand, "rows=placed" that they need
+// not. It is stored with what was computed.
 func (s *Set) Fingerprint() string { return s.fingerprint }
 
 // borrow gives a scratch slice of n float32, not zeroed; the caller hands the pointer back with release.

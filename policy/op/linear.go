@@ -49,7 +49,7 @@ type linear struct {
 
 // forward is y = alpha * x * weight'.
 func (l linear) forward(y, x, weight []float32) {
-	l.p.set.MatMulSum(kernel.Product{
+	l.p.set.MatMul(kernel.Product{
 		TransB: true, M: l.p.rows(), N: l.out, K: l.in, Alpha: l.alpha, LDA: l.in, LDB: l.in, LDC: l.out,
 	}, x, weight, y)
 }
@@ -80,7 +80,7 @@ func (l linear) inputGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error
 	return l.p.add(&operator{
 		name: "linear.grad.x", out: x.Shape(),
 		run: func(out []float32, in [][]float32) {
-			l.p.set.MatMulSum(kernel.Product{
+			l.p.set.MatMul(kernel.Product{
 				M: l.p.rows(), N: l.in, K: l.out, Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
 			}, in[1], in[0], out)
 		},
@@ -92,7 +92,7 @@ func (l linear) weightGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, erro
 	return l.p.add(&operator{
 		name: "linear.grad.weight", out: weight.Shape(),
 		run: func(out []float32, in [][]float32) {
-			l.p.set.MatMulSum(kernel.Product{
+			l.p.set.MatMul(kernel.Product{
 				TransA: true, M: l.out, N: l.in, K: l.p.rows(), Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
 			}, in[1], in[0], out)
 		},

@@ -170,7 +170,8 @@ func at(x *tensor.Dense, i, j int) float64 { return float64(x.Float32s()[i*x.Sha
 
 func TestGradientsAddUpOverRuns(t *testing.T) {
 	t.Parallel()
-	c := build(t, []*tensor.Dense{normal(rng("x"), capacity, 5), normal(rng("w"), 3, 5)}, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
+	values := []*tensor.Dense{normal(rng("x"), capacity, 5), normal(rng("w"), 3, 5)}
+	c := build(t, values, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
 		return op.Linear(p, in[0], in[1])
 	})
 	c.run()
@@ -186,7 +187,8 @@ func TestGradientsAddUpOverRuns(t *testing.T) {
 
 func TestTwoEqualOperatorsAreNotMerged(t *testing.T) {
 	t.Parallel()
-	c := build(t, []*tensor.Dense{normal(rng("x"), capacity, 4), normal(rng("w"), 4, 4)}, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
+	values := []*tensor.Dense{normal(rng("x"), capacity, 4), normal(rng("w"), 4, 4)}
+	c := build(t, values, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
 		first, err := op.Linear(p, in[0], in[1])
 		require.NoError(t, err)
 		second, err := op.Linear(p, in[0], in[1])

@@ -127,7 +127,8 @@ func match(got, want map[string]place) error {
 			return fmt.Errorf("tensor %s is missing: %w", name, hone.ErrCorrupt)
 		}
 		if g.DType != w.DType || !slices.Equal(g.Shape, w.Shape) || g.Offsets != w.Offsets {
-			return fmt.Errorf("tensor %s is %s %v at %v, want %s %v at %v: %w", name, g.DType, g.Shape, g.Offsets, w.DType, w.Shape, w.Offsets, hone.ErrCorrupt)
+			return fmt.Errorf("tensor %s is %s %v at %v, want %s %v at %v: %w",
+				name, g.DType, g.Shape, g.Offsets, w.DType, w.Shape, w.Offsets, hone.ErrCorrupt)
 		}
 	}
 	for name := range got {

@@ -18,7 +18,9 @@ import (
 )
 
 func tiny() policy.Config {
-	return policy.Config{Vocab: 5, Width: 4, Layers: 1, Heads: 2, KVHeads: 1, Hidden: 3, Context: 8, RopeTheta: 100, NormEps: 1e-5, Untied: true}
+	return policy.Config{
+		Vocab: 5, Width: 4, Layers: 1, Heads: 2, KVHeads: 1, Hidden: 3, Context: 8, RopeTheta: 100, NormEps: 1e-5, Untied: true,
+	}
 }
 
 func policyOf(t testing.TB, c policy.Config, seed uint64) *policy.Params {
