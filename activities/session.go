@@ -32,10 +32,12 @@ type session struct {
 	token token.Tokenizer
 	stack *reward.Stack
 
-	// mu guards what follows.
+	// mu guards the learner, for as long as an update takes.
 	mu      sync.Mutex
 	learner *learner
-	orders  map[string][]int
+	// deals guards orders, the permutations made so far.
+	deals  sync.Mutex
+	orders map[string][]int
 }
 
 // learner is the policy that is being trained, in memory.
@@ -96,8 +98,8 @@ func (s *session) drop() error {
 func (s *session) problem(purpose string, index int) hone.Problem {
 	pass, at := index/len(s.train), index%len(s.train)
 	name := fmt.Sprintf("%s/%d", purpose, pass)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.deals.Lock()
+	defer s.deals.Unlock()
 	order, ok := s.orders[name]
 	if !ok {
 		order = hone.Rand(hone.Seed(s.job.Seed, "order", purpose, pass)).Perm(len(s.train))
