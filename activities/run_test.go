@@ -1,0 +1,302 @@
+package activities_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/storagetest"
+	"github.com/hone-rl/hone/task/game24"
+)
+
+func TestMain(m *testing.M) { storagetest.Main(m) }
+
+// tiny is a run of a few seconds that learns nothing much and passes through everything.
+func tiny() activities.Job {
+	job := activities.DefaultJob()
+	job.Game24.Wide, job.Game24.WideFour, job.Game24.WideThree = 50, 13, 24
+	job.Policy.Width, job.Policy.Layers, job.Policy.Hidden, job.Policy.Context = 32, 1, 64, 160
+	job.Start.Traces, job.Start.SFT.Epochs, job.Start.SFT.BatchTokens = 40, 1, 512
+	job.Cycles, job.Prompts, job.Searched = 2, 4, 2
+	job.Rollout.Group, job.Rollout.MaxTokens, job.Rollout.Search.Tree.Simulations, job.Rollout.Search.Candidates = 2, 24, 3, 2
+	job.PPO.Epochs, job.PPO.Minibatches = 1, 2
+	return job
+}
+
+// world is the activities of one process over a database and a blob store that outlive it.
+type world struct {
+	*testing.T
+	store *storage.Store
+	blobs blob.Store
+	set   *kernel.Set
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	blobs, err := blob.OpenDir(t.TempDir())
+	require.NoError(t, err)
+	return &world{T: t, store: storagetest.Open(t), blobs: blobs, set: kernel.Portable()}
+}
+
+// process is a new process: it remembers nothing.
+func (w *world) process() *activities.Activities {
+	a := activities.New(activities.Deps{Store: w.store, Blobs: w.blobs, Kernels: w.set, Commit: "test"})
+	w.Cleanup(func() { require.NoError(w, a.Close()) })
+	return a
+}
+
+func (w *world) prepare(a *activities.Activities, name string, job activities.Job) activities.PrepareOutput {
+	w.Helper()
+	config, err := json.Marshal(job)
+	require.NoError(w, err)
+	out, err := a.Prepare(w.Context(), activities.PrepareInput{Name: name, Config: config})
+	require.NoError(w, err)
+	return out
+}
+
+// cycle runs one cycle in shards parts, each activity times times, by the process that next gives.
+func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() *activities.Activities) activities.UpdateOutput {
+	w.Helper()
+	ctx := w.Context()
+	for shard := range shards {
+		in := activities.RolloutShardInput{Run: run, Iteration: iteration, Shard: shard, Shards: shards, Behaviour: iteration}
+		var first activities.RolloutShardOutput
+		for attempt := range times {
+			out, err := next().RolloutShard(ctx, in)
+			require.NoError(w, err)
+			require.Equal(w, out.Trajectories, out.Stopped+out.Cut+out.Failed)
+			out.Seconds = 0
+			if attempt == 0 {
+				first = out
+			}
+			require.Equal(w, first, out, "a repeated shard is what is stored")
+		}
+	}
+	var update activities.UpdateOutput
+	for range times {
+		score, err := next().Score(ctx, activities.ScoreInput{Run: run, Iteration: iteration, Behaviour: iteration})
+		require.NoError(w, err)
+		sum := 0.0
+		for _, layer := range score.Layers {
+			sum += layer.Mean
+		}
+		require.InDelta(w, score.Reward, sum, 1e-9, "the reward is the sum of its layers")
+	}
+	for attempt := range times {
+		out, err := next().Update(ctx, activities.UpdateInput{Run: run, Iteration: iteration, Behaviour: iteration})
+		require.NoError(w, err)
+		out.Seconds = 0
+		if attempt == 0 {
+			update = out
+		}
+		require.Equal(w, update, out, "a repeated update is what was published")
+	}
+	return update
+}
+
+func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	job := tiny()
+
+	calm := w.process()
+	straight := w.prepare(calm, "straight", job)
+	require.Equal(t, -1, straight.Version)
+	_, err := calm.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: straight.Run})
+	require.NoError(t, err)
+	var manifests []string
+	for i := range job.Cycles {
+		manifests = append(manifests, w.cycle(straight.Run, i, 1, 1, func() *activities.Activities { return calm }).Manifest)
+	}
+
+	// Every activity twice, each by a process that knows nothing, and in three shards instead of one.
+	broken := w.prepare(w.process(), "broken", job)
+	for range 2 {
+		start, err := w.process().SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: broken.Run})
+		require.NoError(t, err)
+		require.Equal(t, 40, start.Examples)
+	}
+	for i := range job.Cycles {
+		require.Equal(t, manifests[i], w.cycle(broken.Run, i, 3, 2, w.process).Manifest, "version %d", i+1)
+	}
+	require.Equal(t, job.Cycles, w.prepare(w.process(), "broken", job).Version, "a second start goes on at the head")
+
+	for iteration := range job.Cycles {
+		counts, err := w.store.PromptCounts(t.Context(), broken.Run, iteration)
+		require.NoError(t, err)
+		total := 0
+		for _, n := range counts {
+			total += n
+		}
+		require.Equal(t, job.Prompts+job.Searched, total, "every prompt ends in one state")
+		stored, err := w.store.LoadIteration(t.Context(), broken.Run, iteration)
+		require.NoError(t, err)
+		require.Len(t, stored, job.Prompts*job.Rollout.Group+job.Searched)
+	}
+	metrics, err := w.store.Metrics(t.Context(), straight.Run)
+	require.NoError(t, err)
+	again, err := w.store.Metrics(t.Context(), broken.Run)
+	require.NoError(t, err)
+	require.Equal(t, timeless(metrics), timeless(again))
+}
+
+// timeless are the metrics that are functions of the job.
+func timeless(metrics map[int]map[string]float64) map[int]map[string]float64 {
+	for _, row := range metrics {
+		for name := range row {
+			if strings.HasPrefix(name, "seconds_") {
+				delete(row, name)
+			}
+		}
+	}
+	return metrics
+}
+
+func TestEvaluationIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	a := w.process()
+	run := w.prepare(a, "measured", tiny()).Run
+	_, err := a.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	for _, mode := range []activities.Mode{activities.ModeGreedy, activities.ModeSearch} {
+		in := activities.EvaluateInput{Run: run, Split: hone.SplitHeldOut, Mode: mode, Limit: 3}
+		first, err := a.Evaluate(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, 3, first.Problems)
+		require.Equal(t, 3, first.Outcomes.Right+first.Outcomes.Wrong)
+		again, err := w.process().Evaluate(t.Context(), in)
+		require.NoError(t, err)
+		first.Seconds, again.Seconds = 0, 0
+		require.Equal(t, first, again)
+	}
+	model, err := a.Model(t.Context(), run, -1)
+	require.NoError(t, err)
+	require.Zero(t, model.Version)
+}
+
+func TestNothingThatIsEvaluatedIsTrainedOn(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	a := w.process()
+	job := tiny()
+	run := w.prepare(a, "apart", job).Run
+	_, err := a.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	w.cycle(run, 0, 1, 1, func() *activities.Activities { return a })
+
+	puzzles, err := game24.New(job.Game24)
+	require.NoError(t, err)
+	held, err := puzzles.Problems(hone.SplitHeldOut)
+	require.NoError(t, err)
+	kept := make(map[string]bool)
+	for _, p := range held {
+		kept[p.Key] = true
+	}
+	stored, err := w.store.LoadIteration(t.Context(), run, 0)
+	require.NoError(t, err)
+	for _, trajectory := range stored {
+		require.False(t, kept[trajectory.Problem.Key], "%s is kept for evaluation", trajectory.Problem.Key)
+	}
+}
+
+func TestWhatCanNotSucceedIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	a := w.process()
+	job := tiny()
+	w.prepare(a, "taken", job)
+	other := job
+	other.PPO.Gamma = 0.9
+	badRun := hone.RunID("00000000-0000-0000-0000-000000000000")
+	raw := func(job activities.Job) json.RawMessage {
+		config, err := json.Marshal(job)
+		require.NoError(t, err)
+		return config
+	}
+	invalid := job
+	invalid.Prompts, invalid.Task = 0, "chess"
+	cases := map[string]struct {
+		call func(ctx context.Context) error
+		kind string
+		says []string
+	}{
+		"other settings under the same name": {func(ctx context.Context) error {
+			_, err := a.Prepare(ctx, activities.PrepareInput{Name: "taken", Config: raw(other)})
+			return err
+		}, activities.ErrorInvalid, []string{"taken", "gamma", "0.9"}},
+		"unknown setting": {func(ctx context.Context) error {
+			_, err := a.Prepare(ctx, activities.PrepareInput{Name: "odd", Config: json.RawMessage(`{"sead": 1}`)})
+			return err
+		}, activities.ErrorInvalid, []string{"sead"}},
+		"every fault at once": {func(ctx context.Context) error {
+			_, err := a.Prepare(ctx, activities.PrepareInput{Name: "odd", Config: raw(invalid)})
+			return err
+		}, activities.ErrorInvalid, []string{"prompts 0", `task "chess"`}},
+		"no such run": {func(ctx context.Context) error {
+			_, err := a.Update(ctx, activities.UpdateInput{Run: badRun})
+			return err
+		}, activities.ErrorNotFound, []string{string(badRun)}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := c.call(t.Context())
+			var app *temporal.ApplicationError
+			require.ErrorAs(t, err, &app)
+			require.True(t, app.NonRetryable())
+			require.Equal(t, c.kind, app.Type())
+			for _, want := range c.says {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+func TestDamagedCheckpointStopsTheRun(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run := w.prepare(w.process(), "damaged", tiny()).Run
+	_, err := w.process().SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	version, err := w.store.Version(t.Context(), run, 0)
+	require.NoError(t, err)
+	require.NoError(t, w.blobs.Delete(t.Context(), version.Weights))
+	_, err = w.process().RolloutShard(t.Context(), activities.RolloutShardInput{Run: run, Shards: 1})
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Equal(t, activities.ErrorNotFound, app.Type())
+	require.ErrorContains(t, err, string(version.Weights))
+}
+
+func TestActivitiesBeatWhileTheyWork(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	a := w.process()
+	run := w.prepare(a, "beating", tiny()).Run
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(a)
+	var beats []activities.Heartbeat
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		var beat activities.Heartbeat
+		require.NoError(t, details.Get(&beat))
+		beats = append(beats, beat)
+	})
+	_, err := env.ExecuteActivity(a.SupervisedStart, activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	require.NotEmpty(t, beats)
+	require.NotEmpty(t, beats[0].Phase)
+}
