@@ -71,5 +71,9 @@ e2e: build ## the command, the embedded Temporal server, and kill -9 in the midd
 bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(GOTEST) -run='^$$' -bench='$(or $(BENCH),.)' -count=$(or $(COUNT),1) $(LIGHT)
 
+learn: setup build ## learning benchmark: the demo with three seeds, then with noise for a reward (hours)
+	for seed in $(or $(SEEDS),1 2 3); do bin/hone train --preset demo --seed $$seed --run learn-$$seed $(ARGS); done
+	for seed in $(or $(SEEDS),1 2 3); do bin/hone train --preset demo --seed $$seed --run noise-$$seed --set reward.noise=true $(ARGS); done
+
 clean: ## remove what was built here (never a run's data)
 	rm -rf bin .tools

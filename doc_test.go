@@ -37,7 +37,8 @@ func TestPapersNameFilesAndTestsThatExist(t *testing.T) {
 			if _, read := tests[folder]; !read {
 				tests[folder] = testSources(t, folder)
 			}
-			require.True(t, strings.Contains(tests[folder], "func "+name[2]+"("), "%s of row %q is not in %q", name[2], columns[1], folder)
+			found := strings.Contains(tests[folder], "func "+name[2]+"(")
+			require.True(t, found, "%s of row %q is not in %q", name[2], columns[1], folder)
 		}
 		require.NotEmpty(t, folder, "row %q names no test", columns[1])
 	}

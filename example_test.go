@@ -82,10 +82,12 @@ func TestTheREADMEShowsTheExample(t *testing.T) {
 	for line := range strings.Lines(code) {
 		plain.WriteString(strings.TrimPrefix(line, "\t"))
 	}
-	require.True(t, strings.Contains(string(readme), "```go\n"+plain.String()+"```\n"), "README.md lacks the code:\n%s", &plain)
+	shown := strings.Contains(string(readme), "```go\n"+plain.String()+"```\n")
+	require.True(t, shown, "README.md lacks the code:\n%s", &plain)
 	var printed strings.Builder
 	for line := range strings.Lines(output) {
 		printed.WriteString(strings.TrimPrefix(line, "\t// "))
 	}
-	require.True(t, strings.Contains(string(readme), "```\n"+printed.String()+"```\n"), "README.md lacks the output:\n%s", &printed)
+	shown = strings.Contains(string(readme), "```\n"+printed.String()+"```\n")
+	require.True(t, shown, "README.md lacks the output:\n%s", &printed)
 }
