@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/reward"
@@ -41,8 +42,8 @@ func (a *Activities) Evaluate(ctx context.Context, in EvaluateInput) (out Evalua
 	return out, err
 }
 
-// evaluate answers the problems and stores the answers. Search is guided by the policy and its value head alone: the verifier
-// that reports the accuracy takes no part in it.
+// evaluate answers the problems and stores the answers. In every mode but ModeVerified the verifier that reports the accuracy
+// takes no part in finding them.
 func (a *Activities) evaluate(ctx context.Context, key storage.EvaluationKey, p *pulse) error {
 	s, err := a.session(ctx, key.Run)
 	if err != nil {
@@ -56,13 +57,19 @@ func (a *Activities) evaluate(ctx context.Context, key storage.EvaluationKey, p 
 	if err != nil {
 		return err
 	}
-	unit := "problems"
-	if Mode(key.Mode) == ModeSearch {
-		unit = "simulations"
+	unit, mode, judge := "problems", rollout.ModeGreedy, rollout.JudgeFunc(nil)
+	switch Mode(key.Mode) {
+	case ModeGreedy:
+	case ModeSearch:
+		unit, mode = "simulations", rollout.ModeSearch
+	case ModeVerified:
+		unit, mode, judge = "simulations", rollout.ModeSearch, s.judge
+	default:
+		return fmt.Errorf("mode %q: want one of %q: %w", key.Mode, Modes(), hone.ErrInvalid)
 	}
 	p.phase("evaluate "+key.Mode+" on "+string(key.Split), unit)
 	result, err := roller.Evaluate(ctx, rollout.EvaluateInput{
-		Problems: problems, Mode: rollout.Mode(key.Mode), Seed: s.job.Seed, Progress: p.at,
+		Problems: problems, Mode: mode, Seed: s.job.Seed, Judge: judge, Progress: p.at,
 	})
 	if err != nil {
 		return err

@@ -179,9 +179,15 @@ type Mode string
 const (
 	// ModeGreedy takes the likeliest token at each position.
 	ModeGreedy Mode = "greedy"
-	// ModeSearch answers with the best line of a tree search.
+	// ModeSearch answers with the best line of a tree search that the policy and its value head guide by themselves.
 	ModeSearch Mode = "search"
+	// ModeVerified is ModeSearch with each finished answer checked by the verifier, as one may where checking is free: it measures
+	// what the search can reach, and its accuracy is not to be compared with that of modes that have to know when they are right.
+	ModeVerified Mode = "verified"
 )
+
+// Modes are all of them.
+func Modes() []Mode { return []Mode{ModeGreedy, ModeSearch, ModeVerified} }
 
 // EvaluateInput asks for the accuracy of a policy version. All its fields together are its identity: a second call returns
 // what is stored.
@@ -201,7 +207,7 @@ type Evaluation struct {
 	Mode     Mode       `json:"mode"`
 	Problems int        `json:"problems"`
 	Outcomes Outcomes   `json:"outcomes"`
-	// Tokens is the mean length of an answer.
+	// Tokens is the mean number of tokens generated to find an answer; greedy, its length.
 	Tokens  float64 `json:"tokens"`
 	Seconds float64 `json:"seconds"`
 }

@@ -171,7 +171,7 @@ func TestEvaluationIsMadeOnce(t *testing.T) {
 	run := w.prepare(a, "measured", tiny()).Run
 	_, err := a.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
 	require.NoError(t, err)
-	for _, mode := range []activities.Mode{activities.ModeGreedy, activities.ModeSearch} {
+	for _, mode := range activities.Modes() {
 		in := activities.EvaluateInput{Run: run, Split: hone.SplitHeldOut, Mode: mode, Limit: 3}
 		first, err := a.Evaluate(t.Context(), in)
 		require.NoError(t, err)

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hone-rl/hone"
@@ -75,9 +76,9 @@ func (p Plan) Validate() error {
 			if m.Split == "" {
 				faults = append(faults, fmt.Errorf("plan: %s: split is empty: %w", name, hone.ErrInvalid))
 			}
-			if m.Mode != activities.ModeGreedy && m.Mode != activities.ModeSearch {
-				faults = append(faults, fmt.Errorf("plan: %s: mode %q: want %q or %q: %w",
-					name, m.Mode, activities.ModeGreedy, activities.ModeSearch, hone.ErrInvalid))
+			if !slices.Contains(activities.Modes(), m.Mode) {
+				faults = append(faults, fmt.Errorf("plan: %s: mode %q: want one of %q: %w",
+					name, m.Mode, activities.Modes(), hone.ErrInvalid))
 			}
 			atLeast(name+".limit", m.Limit, 0)
 		}
