@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/hone-rl/hone"
+)
+
+// app is one call of the program: its streams, its environment and the flags that all commands share.
+type app struct {
+	// program is how the program was called, for commands that it proposes.
+	program        string
+	args           []string
+	stdout, stderr io.Writer
+	getenv         func(string) string
+
+	// understood is set once a command's flags and arguments are; errors before are of usage.
+	understood bool
+
+	dataDir          string
+	databaseURL      string
+	temporalAddress  string
+	temporalSpace    string
+	postgresBinaries string
+	json             bool
+	verbose          bool
+}
+
+// run does what the arguments say and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	a.args = args
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		fmt.Fprintf(a.stderr, "hone: %s\n", interruption(err))
+		return exitInterrupted
+	}
+	fmt.Fprintf(a.stderr, "hone: %s\n", describe(err))
+	if !a.understood {
+		fmt.Fprintf(a.stderr, "      %s --help lists commands and flags\n", a.program)
+		return exitUsage
+	}
+	return exitError
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hone",
+		Short: "Train small reasoning policies by reinforcement learning",
+		Long: `hone trains reasoning policies in cycles of rollout, reward and PPO update, run by Temporal and recorded in Postgres. With no
+addresses given, it runs private servers of both for as long as it needs them.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		// Completion scripts are made for shells by packagers, who find the hidden command.
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { a.understood = true },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.dataDir, "data-dir", "", "folder of weights and of the private servers (default $HONE_DATA_DIR, else "+a.defaultDataDir()+")")
+	flags.StringVar(&a.databaseURL, "database-url", "", "address of a Postgres of yours, postgres://... (default $DATABASE_URL, else a private server)")
+	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of a Temporal of yours (default a private server)")
+	flags.StringVar(&a.temporalSpace, "temporal-namespace", "default", "Temporal's namespace")
+	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
+	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
+	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
+	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.serverCommand(),
+		a.doctorCommand(), a.versionCommand())
+	return root
+}
+
+// terminal is the file behind standard output where that is a terminal.
+func (a *app) terminal() (*os.File, bool) {
+	f, ok := a.stdout.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// propose is a command line of this program that goes with the flags of this one.
+func (a *app) propose(args ...string) string {
+	words := append([]string{a.program}, args...)
+	for _, flag := range []struct{ name, value string }{
+		{"--data-dir", a.dataDir}, {"--database-url", withoutPassword(a.databaseURL)}, {"--temporal-address", a.temporalAddress},
+	} {
+		if flag.value != "" {
+			words = append(words, flag.name, flag.value)
+		}
+	}
+	return commandLine(words)
+}
+
+// again is the command line as it was typed.
+func (a *app) again() string { return commandLine(append([]string{a.program}, a.args...)) }
+
+// commandLine writes words so that a shell reads them as they are.
+func commandLine(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = word
+		if word == "" || strings.ContainsAny(word, " \t\n'\"\\$&|;<>()*?[]#~`{}!") {
+			quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+			if !strings.ContainsAny(word, "\"\\$`!") {
+				quoted[i] = `"` + word + `"`
+			}
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// describe is an error in words for a person: the first fault on the first line, and each further one on its own. The
+// sentinels' names at the ends of lines are for programs.
+func describe(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i, line := range lines {
+		for _, sentinel := range []error{hone.ErrInvalid, hone.ErrConflict, hone.ErrUnavailable} {
+			line = strings.TrimSuffix(line, ": "+sentinel.Error())
+		}
+		if strings.Contains(line, "install it with") {
+			line = strings.TrimSuffix(line, ": "+hone.ErrNotFound.Error())
+		}
+		if i > 0 {
+			line = "      " + line
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "\n")
+}
+
+// interruption is what to say of a command that a signal ended.
+func interruption(err error) string {
+	var told interruptedError
+	if errors.As(err, &told) {
+		return told.text
+	}
+	return errInterrupted.Error()
+}
+
+// interruptedError is an interruption after which something can be said of what was going on.
+type interruptedError struct{ text string }
+
+func (e interruptedError) Error() string { return e.text }
+
+// defaultDataDir is where data goes unless something else is said. As root it must be a place that the account of the private
+// Postgres can reach, which /root is not.
+func (a *app) defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/hone"
+	}
+	if dir := a.getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "hone")
+	}
+	if home := a.getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "share", "hone")
+	}
+	return "hone-data"
+}

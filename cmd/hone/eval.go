@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/task/game24"
+)
+
+// evalFlags are what hone eval is told.
+type evalFlags struct {
+	run     string
+	version int
+	split   string
+	mode    string
+	limit   int
+	yao     string
+}
+
+func (a *app) evalCommand() *cobra.Command {
+	var f evalFlags
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "Measure the accuracy of a policy version",
+		Long: `eval answers the problems of a split and stores the answers; what was measured before is returned as it is stored. Splits: heldout,
+train, and yao2023 (the hundred Game of 24 puzzles of Yao et al. 2023) for runs that kept those out of training.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.version < -1 || f.limit < 0 {
+				return fmt.Errorf("--version %d, --limit %d: want numbers of at least 0: %w", f.version, f.limit, hone.ErrInvalid)
+			}
+			if m := activities.Mode(f.mode); m != activities.ModeGreedy && m != activities.ModeSearch {
+				return fmt.Errorf("--mode %q: want %q or %q: %w", f.mode, activities.ModeGreedy, activities.ModeSearch, hone.ErrInvalid)
+			}
+			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, s *servers, store *storage.Store) error {
+				return a.eval(ctx, s, store, f)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.run, "run", "", "name of the run (default: the newest)")
+	flags.IntVar(&f.version, "version", -1, "policy version; 0 is the supervised start (default: the newest)")
+	flags.StringVar(&f.split, "split", string(hone.SplitHeldOut), "problems: heldout, train or yao2023")
+	flags.StringVar(&f.mode, "mode", string(activities.ModeGreedy), "greedy, or search")
+	flags.IntVar(&f.limit, "limit", 0, "number of problems, chosen by the run's seed; 0 means all")
+	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023 (default $HONE_SHARED/data/game24/24.csv)")
+	return cmd
+}
+
+func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f evalFlags) (err error) {
+	l, err := a.load(ctx, s, store, f.run, f.yao)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.activities.Close()) }()
+	if hone.Split(f.split) == game24.SplitYao && !l.kept {
+		return l.contaminated()
+	}
+	version, err := l.version(ctx, store, f.version)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	got, err := l.activities.Evaluate(ctx, activities.EvaluateInput{
+		Run: l.run.ID, Version: version, Split: hone.Split(f.split), Mode: activities.Mode(f.mode), Limit: f.limit,
+	})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.writeJSON(struct {
+			Run string `json:"run"`
+			evaluation
+		}{l.run.Name, withAccuracy(got)})
+	}
+	o := got.Outcomes
+	fmt.Fprintf(a.stdout, "%s, version %d: %s: %.1f%%\n", l.run.Name, version, measureName(got), 100*got.Accuracy())
+	fmt.Fprintf(a.stdout, "right %d, wrong %d, unparsable %d, timed out %d, crashed %d; %.0f tokens an answer; %s\n",
+		o.Right, o.Wrong, o.Unparsable, o.Timeout, o.Crashed, got.Tokens, duration(time.Since(began)))
+	return nil
+}
+
+// loaded is a stored run with all that answers questions from it.
+type loaded struct {
+	run        storage.Run
+	job        activities.Job
+	activities *activities.Activities
+	puzzles    testPuzzles
+	// kept tells that the test puzzles were kept out of training.
+	kept bool
+}
+
+// load opens a run; "" is the newest.
+func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, yao string) (*loaded, error) {
+	run, err := a.runOf(ctx, store, name)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{run: run}
+	if l.job, err = storedJob(run.Config); err != nil {
+		return nil, fmt.Errorf("run %s: %w", run.Name, err)
+	}
+	if l.puzzles, err = a.readTestPuzzles(yao); err != nil {
+		return nil, err
+	}
+	keep, kept, err := l.puzzles.fit(run, l.job)
+	if err != nil {
+		return nil, err
+	}
+	l.kept = kept
+	kernels, err := kernel.Open()
+	if err != nil {
+		return nil, fmt.Errorf("kernels: %w", err)
+	}
+	blobs, err := s.openBlobs()
+	if err != nil {
+		return nil, err
+	}
+	l.activities = activities.New(activities.Deps{Store: store, Blobs: blobs, Kernels: kernels, Yao: keep, Commit: thisBuild().Commit})
+	return l, nil
+}
+
+// version is the one asked for, -1 meaning the newest, if there is one.
+func (l *loaded) version(ctx context.Context, store *storage.Store, asked int) (int, error) {
+	head, err := store.Head(ctx, l.run.ID)
+	switch {
+	case err != nil:
+		return 0, err
+	case head.Number < 0:
+		return 0, fmt.Errorf("run %s has no policy yet: its supervised start is not done: %w", l.run.Name, hone.ErrNotFound)
+	case asked < 0:
+		return head.Number, nil
+	case asked > head.Number:
+		return 0, fmt.Errorf("run %s has versions 0 to %d, not %d: %w", l.run.Name, head.Number, asked, hone.ErrNotFound)
+	}
+	return asked, nil
+}
+
+// contaminated refuses the test puzzles for a run that was trained without regard to them.
+func (l *loaded) contaminated() error {
+	switch {
+	case l.job.Task != game24.Name:
+		return fmt.Errorf("split %s is of task %s; run %s is of %s: %w", game24.SplitYao, game24.Name, l.run.Name, l.job.Task, hone.ErrInvalid)
+	case l.puzzles.path == "":
+		return fmt.Errorf("split %s needs the list of puzzles: give 24.csv with --yao: %w", game24.SplitYao, hone.ErrInvalid)
+	default:
+		return fmt.Errorf("run %s was trained without keeping the puzzles of %s out: some of split %s are in its training set, so its accuracy "+
+			"there would say nothing; train a run with --yao %s: %w", l.run.Name, l.puzzles.path, game24.SplitYao, l.puzzles.path, hone.ErrInvalid)
+	}
+}

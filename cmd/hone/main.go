@@ -1,0 +1,49 @@
+// Command hone trains small reasoning policies by reinforcement learning, and looks at what they learned.
+//
+// This package is wiring: flags, servers to start and to stop, what a person sees, and exit codes. Nothing in it is reusable,
+// and nothing imports it.
+//
+// Exit codes: 0 done, 1 an error, 2 a command line that can't be understood, 130 interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+const (
+	exitError       = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// stopPatience is how long an interrupted process may take to stop in order. Everything that it keeps can bear being cut off, and
+// the private Postgres ends with its owner.
+const stopPatience = 4500 * time.Millisecond
+
+// errInterrupted is the cause of a context that a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup wants it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+		select {
+		case <-signals:
+		case <-time.After(stopPatience):
+		}
+		os.Exit(exitInterrupted)
+	}()
+	a := &app{program: os.Args[0], stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	os.Exit(a.run(ctx, os.Args[1:]))
+}

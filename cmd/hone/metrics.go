@@ -1,0 +1,35 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hone-rl/hone/activities"
+)
+
+// layersOf are the reward layers' means among a cycle's metrics: the stack's own in its order, others after them.
+func layersOf(m map[string]float64) []activities.LayerMean {
+	var out []activities.LayerMean
+	take := func(layer string) {
+		if mean, ok := m["reward_"+layer]; ok {
+			out = append(out, activities.LayerMean{Layer: layer, Mean: mean})
+		}
+	}
+	known := []string{"correctness", "step", "efficiency", "noise"}
+	for _, layer := range known {
+		take(layer)
+	}
+	return out
+}
+
+// workSeconds is the time that a cycle's activities took: their times begin with "seconds_" and don't overlap.
+func workSeconds(m map[string]float64) float64 {
+	total := 0.0
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if strings.HasPrefix(name, "seconds_") {
+			total += m[name]
+		}
+	}
+	return total
+}

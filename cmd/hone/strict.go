@@ -1,0 +1,185 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/hone-rl/hone"
+)
+
+// The YAML package's own strictness passes over some slips in silence: a fraction where an integer belongs, a second document,
+// a null. So the tree is checked here first, against the types, which also lets an error name the path and the fields there are.
+
+// parse is the mapping that the layer's text holds, nil where it holds nothing.
+func (l layer) parse() (ast.Node, error) {
+	file, err := parser.ParseBytes(l.text, 0)
+	if err != nil {
+		return nil, l.fault(err)
+	}
+	var root ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if root != nil {
+			return nil, l.at(doc.Body.GetToken(), "", "a second document; want one")
+		}
+		root = doc.Body
+	}
+	return root, nil
+}
+
+// fault is an error of the YAML package on one line.
+func (l layer) fault(err error) error {
+	var detailed yaml.Error
+	if errors.As(err, &detailed) {
+		return l.at(detailed.GetToken(), "", detailed.GetMessage())
+	}
+	return fmt.Errorf("%s: %w: %w", l.name, err, hone.ErrInvalid)
+}
+
+// at is a fault at a place of the layer.
+func (l layer) at(where *token.Token, path, what string) error {
+	name := l.name
+	if where != nil && where.Position != nil && !l.typed {
+		name = fmt.Sprintf("%s:%d:%d", name, where.Position.Line, where.Position.Column)
+	}
+	if path != "" {
+		name += ": " + path
+	}
+	return fmt.Errorf("%s: %s: %w", name, what, hone.ErrInvalid)
+}
+
+// check holds the tree against the configuration's type and joins all faults.
+func (l layer) check(root ast.Node) error {
+	return errors.Join(l.value(root, reflect.TypeFor[config](), "")...)
+}
+
+// value checks one node against the type of the field at path.
+func (l layer) value(node ast.Node, t reflect.Type, path string) []error {
+	wrong := func(want string) []error {
+		return []error{l.at(node.GetToken(), path, fmt.Sprintf("%s: want %s", strings.TrimSpace(node.String()), want))}
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return l.mapping(node, t, path)
+	case reflect.Slice:
+		list, ok := node.(*ast.SequenceNode)
+		if !ok {
+			return wrong("a list")
+		}
+		var faults []error
+		for i, entry := range list.Values {
+			faults = append(faults, l.value(entry, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
+		}
+		return faults
+	case reflect.Bool:
+		if _, ok := node.(*ast.BoolNode); !ok {
+			return wrong("true or false")
+		}
+	case reflect.String:
+		if _, ok := node.(*ast.StringNode); !ok {
+			return wrong("text")
+		}
+	case reflect.Float32, reflect.Float64:
+		switch node.(type) {
+		case *ast.IntegerNode, *ast.FloatNode:
+		default:
+			return wrong("a finite number")
+		}
+	default:
+		if _, ok := node.(*ast.IntegerNode); !ok {
+			return wrong("an integer")
+		}
+	}
+	return nil
+}
+
+// mapping checks the entries of a mapping against a struct's fields.
+func (l layer) mapping(node ast.Node, t reflect.Type, path string) []error {
+	var entries []*ast.MappingValueNode
+	switch m := node.(type) {
+	case *ast.MappingNode:
+		entries = m.Values
+	case *ast.MappingValueNode:
+		entries = []*ast.MappingValueNode{m}
+	default:
+		what := "the file"
+		if path != "" {
+			what = path
+		}
+		return []error{l.at(node.GetToken(), "", fmt.Sprintf("%s is %s: want fields, each with its value", what, strings.TrimSpace(node.String())))}
+	}
+	names, fields := fieldsOf(t)
+	var faults []error
+	for _, entry := range entries {
+		key := entry.Key.GetToken().Value
+		below := strings.TrimPrefix(path+"."+key, ".")
+		field, ok := fields[key]
+		if !ok {
+			faults = append(faults, l.at(entry.Key.GetToken(), below, "unknown field; want one of "+strings.Join(names, ", ")))
+			continue
+		}
+		faults = append(faults, l.value(entry.Value, field, below)...)
+	}
+	return faults
+}
+
+// fieldsOf are the types of a struct's fields by their names in YAML, and the names in order.
+func fieldsOf(t reflect.Type) (names []string, fields map[string]reflect.Type) {
+	fields = make(map[string]reflect.Type)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case name == "-" || !f.IsExported():
+		case slices.Contains(strings.Split(options, ","), "inline"):
+			inner, types := fieldsOf(f.Type)
+			names = append(names, inner...)
+			for n, ft := range types {
+				fields[n] = ft
+			}
+		default:
+			names = append(names, name)
+			fields[name] = f.Type
+		}
+	}
+	return names, fields
+}
+
+// setLayer is the layer of --set path=value.
+func setLayer(assignment string) (layer, error) {
+	l := layer{name: "--set " + assignment, typed: true}
+	path, value, ok := strings.Cut(assignment, "=")
+	bad := func(what string) (layer, error) { return l, fmt.Errorf("%s: %s: %w", l.name, what, hone.ErrInvalid) }
+	switch {
+	case !ok:
+		return bad("want a field and its value, such as ppo.kl_coef=0.02")
+	case strings.ContainsAny(assignment, "\n\r"):
+		return bad("want one line")
+	case strings.TrimSpace(value) == "":
+		return bad("the value is missing")
+	}
+	var text strings.Builder
+	indent := ""
+	for i, name := range strings.Split(path, ".") {
+		if name == "" || strings.ContainsAny(name, " \t:#{}[],&*!|>'\"%@`") {
+			return bad(fmt.Sprintf("%q is no path of a field, such as ppo.kl_coef", path))
+		}
+		if i > 0 {
+			text.WriteString("\n")
+		}
+		text.WriteString(indent + name + ":")
+		indent += "  "
+	}
+	l.text = []byte(text.String() + " " + value + "\n")
+	return l, nil
+}
