@@ -27,9 +27,11 @@ func (f fake) Judge(context.Context, hone.Problem, hone.Trajectory) (reward.Judg
 
 func TestScoreKeepsLayersApart(t *testing.T) {
 	t.Parallel()
+	length := reward.Judgement{Terms: []hone.Term{{Step: 0, Score: -1, Reason: "long"}}}
+	truth := reward.Judgement{Outcome: hone.OutcomeWrong, Terms: []hone.Term{{Step: 1, Score: 2}}}
 	s, err := reward.NewStack(
-		reward.Weighted{Layer: fake{name: "length", judgement: reward.Judgement{Terms: []hone.Term{{Step: 0, Score: -1, Reason: "long"}}}}, Weight: 0.5},
-		reward.Weighted{Layer: fake{name: "truth", judgement: reward.Judgement{Outcome: hone.OutcomeWrong, Terms: []hone.Term{{Step: 1, Score: 2}}}}, Weight: 1},
+		reward.Weighted{Layer: fake{name: "length", judgement: length}, Weight: 0.5},
+		reward.Weighted{Layer: fake{name: "truth", judgement: truth}, Weight: 1},
 		reward.Weighted{Layer: fake{name: "second opinion", judgement: reward.Judgement{Outcome: hone.OutcomeRight}}, Weight: 0},
 	)
 	require.NoError(t, err)

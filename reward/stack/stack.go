@@ -51,7 +51,8 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("correctness %v, step %v, efficiency %v, noise %v: nothing would be rewarded: %w",
 			c.Correctness, c.Step, c.Efficiency, c.Noise, hone.ErrInvalid))
 	case c.Correctness > 0 && c.Step+c.Efficiency >= c.Correctness:
-		faults = append(faults, fmt.Errorf("correctness %v must exceed step %v and efficiency %v together, or a wrong answer may beat a right one: %w",
+		faults = append(faults, fmt.Errorf(
+			"correctness %v must exceed step %v and efficiency %v together, or a wrong answer may beat a right one: %w",
 			c.Correctness, c.Step, c.Efficiency, hone.ErrInvalid))
 	}
 	return errors.Join(faults...)

@@ -82,7 +82,8 @@ func TestWorstRightBeatsBestWrong(t *testing.T) {
 			return text
 		}
 		wrongEnd := rapid.SampledFrom([]string{"", "Answer: 4 + 5 + 6 + 10 = 25\n", "Answer: 24 = 24\n"}).Draw(t, "wrong end")
-		right, err := rewards.Score(context.Background(), p, rewardtest.Trajectory(tk, p, join("right")+"Answer: (5*(10-4))-6 = 24\n"+join("after")))
+		text := join("right") + "Answer: (5*(10-4))-6 = 24\n" + join("after")
+		right, err := rewards.Score(context.Background(), p, rewardtest.Trajectory(tk, p, text))
 		require.NoError(t, err)
 		wrong, err := rewards.Score(context.Background(), p, rewardtest.Trajectory(tk, p, join("wrong")+wrongEnd))
 		require.NoError(t, err)
@@ -120,8 +121,14 @@ func TestConfigReportsEveryFault(t *testing.T) {
 		cfg  stack.Config
 		want []string
 	}{
-		"out of range":    {stack.Config{Correctness: -1, Step: math.NaN(), Efficiency: math.Inf(1)}, []string{"correctness -1", "step NaN", "efficiency +Inf"}},
-		"step too dear":   {stack.Config{Correctness: 1, Step: 0.6, Efficiency: 0.4}, []string{"correctness 1 must exceed step 0.6 and efficiency 0.4"}},
+		"out of range": {
+			stack.Config{Correctness: -1, Step: math.NaN(), Efficiency: math.Inf(1)},
+			[]string{"correctness -1", "step NaN", "efficiency +Inf"},
+		},
+		"step too dear": {
+			stack.Config{Correctness: 1, Step: 0.6, Efficiency: 0.4},
+			[]string{"correctness 1 must exceed step 0.6 and efficiency 0.4"},
+		},
 		"nothing":         {stack.Config{}, []string{"nothing would be rewarded"}},
 		"worthless noise": {stack.Config{Step: 1, Noise: true}, []string{"nothing would be rewarded"}},
 	} {

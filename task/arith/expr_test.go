@@ -52,7 +52,7 @@ func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"empty": "", "spaces": "   ", "power": "2 ** 99", "caret": "2 ^ 99", "floor division": "7 // 2", "unary minus": "-4 + 28",
-		"inner unary minus": "28 + (-4)", "minus minus": "20 - -4", "unary plus": "+4 + 20", "numbers in a row": "4 5 + 6",
+		"inner unary minus": "28 + (-4)", "two minuses": "20 - -4", "unary plus": "+4 + 20", "numbers in a row": "4 5 + 6",
 		"leading zero": "04 + 20", "decimal": "2.5 * 4", "exponent": "1e3", "hexadecimal": "0x18", "name": "abs(4)", "equals": "4 = 4",
 		"no operand": "4 +", "operator alone": "*", "unclosed": "(4 + 5", "unopened": "4 + 5)", "empty parentheses": "()",
 		"juxtaposed": "2(3)", "line end": "4\n+ 5", "tab": "4\t+ 5", "not ASCII": "4 × 6", "comma": "1,000", "factorial": "4!",

@@ -113,7 +113,9 @@ func TestConfigReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := countdown.New(countdown.Config{Train: -1, HeldOut: 2e6, MinNumbers: 7, MaxNumbers: 2, MaxNumber: 5, MaxTarget: 1e6})
 	require.ErrorIs(t, err, hone.ErrInvalid)
-	for _, want := range []string{"train -1", "held_out 2000000", "min_numbers 7", "max_numbers 2", "max_number 5", "max_target 1000000", "max_result 0"} {
+	for _, want := range []string{
+		"train -1", "held_out 2000000", "min_numbers 7", "max_numbers 2", "max_number 5", "max_target 1000000", "max_result 0",
+	} {
 		require.ErrorContains(t, err, want)
 	}
 }

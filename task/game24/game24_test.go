@@ -218,7 +218,8 @@ func TestSolveAndSolutions(t *testing.T) {
 	require.NoError(t, err)
 	text, err := tk.Solve(p)
 	require.NoError(t, err)
-	require.Equal(t, "8 / 3 = 8/3 (left: 8/3 3 8)\n3 - 8/3 = 1/3 (left: 1/3 8)\n8 / 1/3 = 24 (left: 24)\nAnswer: 8 / (3 - (8 / 3)) = 24\n", text)
+	require.Equal(t, "8 / 3 = 8/3 (left: 8/3 3 8)\n3 - 8/3 = 1/3 (left: 1/3 8)\n8 / 1/3 = 24 (left: 24)\n"+
+		"Answer: 8 / (3 - (8 / 3)) = 24\n", text)
 	require.Equal(t, 4, tk.Need(p))
 	p, err = tk.Problem("1 1 1 1")
 	require.NoError(t, err, "a puzzle without a solution is a puzzle")
@@ -247,7 +248,9 @@ func TestReadPuzzlesRefuses(t *testing.T) {
 
 func TestConfigReportsEveryFault(t *testing.T) {
 	t.Parallel()
-	cfg := game24.Config{Wide: -1, Traces: task.Traces{ProbFraction: 2, ProbNegative: -1, MaxResult: 0, MaxRetries: 99}, Yao: [][]int{{1, 2, 3}}}
+	cfg := game24.Config{
+		Wide: -1, Traces: task.Traces{ProbFraction: 2, ProbNegative: -1, MaxResult: 0, MaxRetries: 99}, Yao: [][]int{{1, 2, 3}},
+	}
 	_, err := game24.New(cfg)
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	for _, want := range []string{"wide -1", "prob_fraction 2", "prob_negative -1", "max_result 0", "max_retries 99", "[1 2 3]"} {

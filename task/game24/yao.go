@@ -54,7 +54,7 @@ func ReadPuzzles(r io.Reader) ([][]int, error) {
 
 func readPuzzle(text string) ([]int, error) {
 	var puzzle []int
-	for _, field := range strings.Fields(text) {
+	for field := range strings.FieldsSeq(text) {
 		n, err := strconv.Atoi(field)
 		if err != nil {
 			return nil, wrongPuzzle(text)

@@ -76,7 +76,7 @@ func (d *demonstrator) walk() {
 	}
 	last := d.game.Numbers.values[0]
 	for range min(count, d.game.Numbers.count-1) {
-		m := d.choose(d.trace.top().state.appendMoves(nil))
+		m := d.choose(d.trace.top().state.moves())
 		d.trace.apply(m)
 		last = m.result
 	}
@@ -110,7 +110,7 @@ func (d *demonstrator) descend() {
 	for {
 		s := d.trace.top().state
 		var off, fresh []move
-		for _, m := range s.appendMoves(nil) {
+		for _, m := range s.moves() {
 			if d.hits(&m) {
 				continue
 			}

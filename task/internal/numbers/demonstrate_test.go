@@ -16,7 +16,8 @@ func TestEveryDemonstratedStepIsGood(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		digits := rapid.StringOfN(rapid.RuneFrom([]rune("123456789")), 2, 4, -1).Draw(t, "digits")
-		key := digits + rapid.SampledFrom([]string{"=", "?"}).Draw(t, "kind") + rapid.SampledFrom([]string{"24", "10", "0", "1/2"}).Draw(t, "target")
+		kind := rapid.SampledFrom([]string{"=", "?"}).Draw(t, "kind")
+		key := digits + kind + rapid.SampledFrom([]string{"24", "10", "0", "1/2"}).Draw(t, "target")
 		style := rapid.SampledFrom([]task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry}).Draw(t, "style")
 		traces := task.Traces{
 			ProbFraction: rapid.Float64Range(0, 0.5).Draw(t, "fraction"), ProbNegative: rapid.Float64Range(0, 0.5).Draw(t, "negative"),

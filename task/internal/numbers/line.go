@@ -56,7 +56,8 @@ func parseLine(text string) (line, error) {
 			return l, fmt.Errorf(`want a return such as "back (left: 4 5 6 10)": %w`, hone.ErrInvalid)
 		}
 	case task.StepAnswer:
-		return l, l.answer(strings.TrimPrefix(text, answerMark))
+		err := l.answer(strings.TrimPrefix(text, answerMark))
+		return l, err
 	default:
 		return l, fmt.Errorf(`want an operation, a return "back (left: ...)" or an answer "Answer: ... = ...": %w`, hone.ErrInvalid)
 	}

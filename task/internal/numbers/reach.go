@@ -159,7 +159,7 @@ func (s *State) appendPairValues(dst []arith.Number) []arith.Number {
 // tripleValues are, ascending and without duplicates, what two operations make of a state of three numbers.
 func (s *State) tripleValues() []arith.Number {
 	var values []arith.Number
-	for _, m := range s.appendMoves(nil) {
+	for _, m := range s.moves() {
 		values = m.next.appendPairValues(values)
 	}
 	slices.SortFunc(values, arith.Number.Compare)

@@ -2,6 +2,7 @@ package numbers
 
 import (
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +43,7 @@ func bruteForce(values []*big.Rat, visit func(*big.Rat)) {
 				results = append(results, new(big.Rat).Quo(x, y))
 			}
 			for _, r := range results {
-				bruteForce(append(rest[:len(rest):len(rest)], r), visit)
+				bruteForce(append(slices.Clip(rest), r), visit)
 			}
 		}
 	}
@@ -83,12 +84,18 @@ func TestReachesWithFiveAndSix(t *testing.T) {
 		s      State
 		target int64
 	}{
-		{stateOf(1, 1, 1, 1, 1), 24}, {stateOf(1, 1, 1, 1, 1), 6}, {stateOf(1, 1, 1, 1, 1), 0}, {stateOf(2, 3, 5, 7, 11), 997},
-		{stateOf(1, 1, 1, 1, 1, 1), 24}, {stateOf(1, 1, 1, 1, 1, 1), 12}, {stateOf(1, 1, 1, 1, 2, 2), 37}, {stateOf(3, 3, 7, 7, 7, 9), 24},
+		{stateOf(1, 1, 1, 1, 1), 24},
+		{stateOf(1, 1, 1, 1, 1), 6},
+		{stateOf(1, 1, 1, 1, 1), 0},
+		{stateOf(2, 3, 5, 7, 11), 997},
+		{stateOf(1, 1, 1, 1, 1, 1), 24},
+		{stateOf(1, 1, 1, 1, 1, 1), 12},
+		{stateOf(1, 1, 1, 1, 2, 2), 37},
+		{stateOf(3, 3, 7, 7, 7, 9), 24},
 	} {
 		target := arith.Int(c.target)
 		want := false
-		for _, m := range c.s.appendMoves(nil) {
+		for _, m := range c.s.moves() {
 			want = want || m.next.Reaches(target)
 		}
 		require.Equal(t, want, c.s.Reaches(target), "%v and %v", c.s, target)
@@ -112,7 +119,7 @@ func TestMovesAreDistinctAndKeepCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := stateOf(rapid.SliceOfN(rapid.Int64Range(-2, 6), 2, Most).Draw(t, "values")...)
 		seen := make(map[string]bool)
-		for _, m := range s.appendMoves(nil) {
+		for _, m := range s.moves() {
 			text := string(appendOperation(nil, &m))
 			require.False(t, seen[text], text)
 			seen[text] = true

@@ -115,7 +115,7 @@ func (r *Rules) Need(p hone.Problem) int {
 		return game.Numbers.Len()
 	}
 	if steps, ok := r.need.Load(p.Key); ok {
-		return steps.(int)
+		return steps.(int) //nolint:forcetypeassert // need holds nothing but ints
 	}
 	steps := game.Numbers.Len()
 	if cores := game.cores(&game.Numbers); len(cores) > 0 {

@@ -22,7 +22,7 @@ func (g *Game) solve(tr *trace, rng *rand.Rand, choose chooser) bool {
 	core := cores[rng.IntN(len(cores))]
 	for core.count > 1 {
 		var good []move
-		for _, m := range core.appendMoves(nil) {
+		for _, m := range core.moves() {
 			if m.next.Reaches(g.Target) {
 				good = append(good, m)
 			}

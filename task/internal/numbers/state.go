@@ -100,16 +100,17 @@ type move struct {
 	next         State
 }
 
-// appendMoves appends every distinct operation on two of the numbers left. The operands of + and * come smaller first, so that
+// moves are all distinct operations on two of the numbers left. The operands of + and * come smaller first, so that
 // 5 * 6 and 6 * 5 are one move; - and / come in both orders. The order of moves is fixed.
-func (s *State) appendMoves(dst []move) []move {
+func (s *State) moves() []move {
+	var all []move
 	put := func(a arith.Number, op arith.Op, b arith.Number) {
 		result, err := op.Apply(a, b)
 		if err != nil {
 			return
 		}
 		next, _ := s.replace(a, b, result)
-		dst = append(dst, move{a: a, b: b, op: op, result: result, next: next})
+		all = append(all, move{a: a, b: b, op: op, result: result, next: next})
 	}
 	for i := range s.count {
 		if i > 0 && s.values[i] == s.values[i-1] {
@@ -130,5 +131,5 @@ func (s *State) appendMoves(dst []move) []move {
 			}
 		}
 	}
-	return dst
+	return all
 }
