@@ -15,8 +15,6 @@ type Product struct {
 // Gemm computes C = alpha * op(A) * op(B) + beta * C on the calling goroutine: op(A) is [m, k], op(B) is [k, n], C is [m, n], all
 // row-major with row strides lda, ldb, ldc; a transposed operand is stored as [k, m] or [n, k]. m or n of 0 does nothing. It panics
 // where a slice is too short, since the library would write past it.
-//
-//nolint:revive // argument-limit: the order and names of BLAS, which every reader of such code knows
 func (s *Set) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int,
 	beta float32, c []float32, ldc int,
 ) {

@@ -2,6 +2,7 @@ package ppo
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,7 +105,7 @@ func TestChecklist09GapsAreSkippedNotZeroed(t *testing.T) {
 	require.NoError(t, err)
 	b, _, err := without.Advantages(0.9, 0.8)
 	require.NoError(t, err)
-	require.Equal(t, b, []float64{a[0], a[3]})
+	require.Equal(t, []float64{a[0], a[3]}, b)
 }
 
 func TestChecklist17ClosedForms(t *testing.T) {
@@ -125,10 +126,10 @@ func TestChecklist17ClosedForms(t *testing.T) {
 		require.NoError(t, err)
 
 		g, next := e.Bootstrap, e.Bootstrap
-		for i := len(e.Rewards) - 1; i >= 0; i-- {
-			g = e.Rewards[i] + gamma*g
-			require.InDelta(t, e.Rewards[i]-e.Values[i], myopic[i], sumTolerance)
-			require.InDelta(t, e.Rewards[i]+gamma*next-e.Values[i], temporal[i], sumTolerance)
+		for i, reward := range slices.Backward(e.Rewards) {
+			g = reward + gamma*g
+			require.InDelta(t, reward-e.Values[i], myopic[i], sumTolerance)
+			require.InDelta(t, reward+gamma*next-e.Values[i], temporal[i], sumTolerance)
 			require.InDelta(t, g-e.Values[i], full[i], sumTolerance)
 			require.InDelta(t, g, returns[i], sumTolerance)
 			next = e.Values[i]
@@ -199,7 +200,7 @@ func TestGroupAdvantagesOfStepRewards(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]float64{
 		{6 - 4.5, 6 - 4.5, 5 - 3.5, 5 - 3.5},
-		{6 - 4.5, 4 - 4, 4 - 4},
+		{6 - 4.5, 4 - 4, 4 - 4}, //nolint:gocritic // dupSubExpr: to go less the mean, as in the rows beside it
 		{3 - 6},
 	}, adv)
 }

@@ -65,7 +65,11 @@ func (l *Loss) Build(capacity int, out policy.Outputs) (*gorgonia.Node, error) {
 // build puts the loss of n rows into the graph of its inputs, each [n].
 func (l *Loss) build(n int, logp, entropy, value *gorgonia.Node) (*gorgonia.Node, error) {
 	l.built++
-	return gorgonia.ApplyOp(newLossOp(l, l.built, n), logp, entropy, value)
+	node, err := gorgonia.ApplyOp(newLossOp(l, l.built, n), logp, entropy, value)
+	if err != nil {
+		return nil, fmt.Errorf("ppo loss: %w", err)
+	}
+	return node, nil
 }
 
 // evaluate is called by the operator of whichever graph runs.

@@ -139,7 +139,7 @@ func (op *lossGradOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	if op.result == nil {
 		op.result = tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(op.forward.n))
 	}
-	into := op.result.Data().([]float32)
+	into := op.result.Float32s()
 	for i, s := range op.slope {
 		into[i] = float32(s * scale)
 	}

@@ -17,7 +17,7 @@ const arithmeticIntegers = 256
 // arithmeticWords are the pieces beside the integers, in the order of their ids. A line end is only ever the end of a piece,
 // so a step of reasoning, which is a line, always covers whole tokens. The last two are needed where " = " takes the space
 // before them: with them, whatever a policy writes can be encoded again.
-var arithmeticWords = []string{
+var arithmeticWords = []string{ //nolint:gochecknoglobals // a table, never written
 	"Use ", " to make ", ".\n",
 	" + ", " - ", " * ", " / ", " = ",
 	" (left: ", ")\n", "back", "Answer: ",

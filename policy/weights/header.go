@@ -40,12 +40,12 @@ type tensor struct {
 func places(tensors []tensor) (entries map[string]place, size int64, err error) {
 	entries = make(map[string]place, len(tensors))
 	for _, t := range tensors {
-		bytes := int64(4)
+		length := int64(4)
 		for _, d := range t.shape {
-			bytes *= int64(d)
+			length *= int64(d)
 		}
-		entries[t.name] = place{DType: "F32", Shape: t.shape, Offsets: [2]int64{size, size + bytes}}
-		if size += bytes; size > maxData {
+		entries[t.name] = place{DType: "F32", Shape: t.shape, Offsets: [2]int64{size, size + length}}
+		if size += length; size > maxData {
 			return nil, 0, fmt.Errorf("tensors take more than %d bytes: %w", int64(maxData), hone.ErrCorrupt)
 		}
 	}
@@ -89,32 +89,32 @@ func readHeader(r io.Reader) (entries map[string]place, meta map[string]string, 
 	}
 	var all map[string]json.RawMessage
 	if err := strict(raw, &all); err != nil {
-		return nil, nil, fmt.Errorf("header: %w: %w", err, hone.ErrCorrupt)
+		return nil, nil, fmt.Errorf("header: %w", err)
 	}
 	if err := strict(all[metadataKey], &meta); err != nil {
-		return nil, nil, fmt.Errorf("header's metadata: %w: %w", err, hone.ErrCorrupt)
+		return nil, nil, fmt.Errorf("header's metadata: %w", err)
 	}
 	delete(all, metadataKey)
 	entries = make(map[string]place, len(all))
 	for name, part := range all {
 		var p place
 		if err := strict(part, &p); err != nil {
-			return nil, nil, fmt.Errorf("header's tensor %q: %w: %w", name, err, hone.ErrCorrupt)
+			return nil, nil, fmt.Errorf("header's tensor %q: %w", name, err)
 		}
 		entries[name] = p
 	}
 	return entries, meta, nil
 }
 
-// strict decodes one JSON value without unknown fields and with nothing after it.
+// strict decodes one JSON value without unknown fields and with nothing after it, or says [hone.ErrCorrupt].
 func strict(raw []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, hone.ErrCorrupt)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
+		return fmt.Errorf("more than one value: %w", hone.ErrCorrupt)
 	}
 	return nil
 }
