@@ -78,8 +78,13 @@ func (c Config) Validate() error {
 		name  string
 		value int
 	}{
-		{"vocab", c.Vocab}, {"width", c.Width}, {"layers", c.Layers}, {"heads", c.Heads},
-		{"kv_heads", c.KVHeads}, {"hidden", c.Hidden}, {"context", c.Context},
+		{"vocab", c.Vocab},
+		{"width", c.Width},
+		{"layers", c.Layers},
+		{"heads", c.Heads},
+		{"kv_heads", c.KVHeads},
+		{"hidden", c.Hidden},
+		{"context", c.Context},
 	} {
 		if d.value < 1 || d.value > maxDimension {
 			fault("%s is %d, must be 1 to %d", d.name, d.value, maxDimension)

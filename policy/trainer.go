@@ -244,8 +244,8 @@ func take(node *gorgonia.Node, n int) []float32 {
 }
 
 // recoverTo turns a panic of Gorgonia's into an error: the only place where that is done.
-func recoverTo(err *error) {
+func recoverTo(err *error) { //nolint:gocritic // ptrToRefParam: the deferred call must set its caller's result
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("policy graph: panic: %v", r)
+		*err = fmt.Errorf("policy graph: panic: %v", r) //nolint:err113 // a panic is a fault in a graph, none of the root's cases
 	}
 }

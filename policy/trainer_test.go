@@ -292,8 +292,7 @@ func train(t *testing.T, steps int) (losses []float64, digest string) {
 	return losses, p.Digest()
 }
 
-// Not parallel: it sets GOMAXPROCS.
-func TestTrainingLearnsAndIsTheSameToTheBit(t *testing.T) {
+func TestTrainingLearnsAndIsTheSameToTheBit(t *testing.T) { //nolint:paralleltest // sets GOMAXPROCS
 	losses, digest := train(t, 10)
 	require.Less(t, losses[9], 0.9*losses[0])
 	for i := 1; i < len(losses); i++ {
@@ -308,7 +307,7 @@ func TestTrainingLearnsAndIsTheSameToTheBit(t *testing.T) {
 	}
 }
 
-func TestTrainerRefusesBadBatches(t *testing.T) {
+func TestTrainerRefusesBadBatches(t *testing.T) { //nolint:tparallel // the cases share one trainer
 	t.Parallel()
 	c := tiny()
 	p := lively(t, c)

@@ -117,8 +117,7 @@ func tiny() rollout.Config {
 	return cfg
 }
 
-// This test sets GOMAXPROCS, so it and its like don't run beside others.
-func TestSameSeedGivesSameBytesOnAnyNumberOfProcessors(t *testing.T) {
+func TestSameSeedGivesSameBytesOnAnyNumberOfProcessors(t *testing.T) { //nolint:paralleltest // sets GOMAXPROCS
 	origin := rollout.Origin{Run: "run", Seed: 11}
 	run := func(processors int, seed uint64) ([]hone.Trajectory, []rollout.Found) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))

@@ -3,7 +3,6 @@ package decode_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/decode"
@@ -16,29 +15,29 @@ func Example() {
 	tok := token.Arithmetic()
 	config, err := policy.Preset(policy.Preset1M, tok.Vocab())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	params, err := policy.Init(config, 1)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	set, err := kernel.Open()
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	engine, err := decode.New(params, tok, set, decode.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	prompt, err := tok.Encode("Use 4 5 6 10 to make 24.\n")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	results, err := engine.Generate(context.Background(), []decode.Request{
 		{Prompt: prompt, Seed: 7, MaxTokens: 3, Sampling: decode.Sampling{Temperature: 1}},
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	r := results[0]
 	fmt.Printf("%d tokens, %d log-probabilities, values %v, finish %q\n", len(r.Tokens), len(r.Logp), r.Values, r.Finish)

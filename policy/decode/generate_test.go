@@ -148,8 +148,7 @@ func requireSame(t *testing.T, i int, want, got decode.Result) {
 	}
 }
 
-// Not parallel: it sets the number of processors.
-func TestGenerateBitsDoNotDependOnProcessors(t *testing.T) {
+func TestGenerateBitsDoNotDependOnProcessors(t *testing.T) { //nolint:paralleltest // sets the number of processors
 	params := randomParams(t, small())
 	reqs := mixedRequests(t, 300)
 	before := runtime.GOMAXPROCS(0)
@@ -190,7 +189,7 @@ func TestEngineCopiesTheWeights(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func TestGenerateFinishes(t *testing.T) {
+func TestGenerateFinishes(t *testing.T) { //nolint:tparallel // the cases share one engine
 	t.Parallel()
 	config := small()
 	params := randomParams(t, config)
@@ -367,14 +366,16 @@ func TestGenerateIsCancelledBetweenSteps(t *testing.T) {
 	require.Equal(t, want, got, "an engine that was cancelled works on")
 }
 
-// Not parallel: it counts allocations. What is left per step is the bookkeeping of goroutines and of calls into the library,
+// What is left per step is the bookkeeping of goroutines and of calls into the library,
 // which doesn't grow with the sequences' lengths; rows themselves allocate nothing.
-func TestGenerateStepsAllocateLittle(t *testing.T) {
+func TestGenerateStepsAllocateLittle(t *testing.T) { //nolint:paralleltest // counts allocations
 	engine := newEngine(t, randomParams(t, small()), kernel.Portable(), decode.Options{})
 	allocations := func(maxTokens int) float64 {
 		reqs := make([]decode.Request, 16)
 		for i := range reqs {
-			reqs[i] = decode.Request{Prompt: []hone.TokenID{1, 2}, Seed: uint64(i), MaxTokens: maxTokens, Sampling: decode.Sampling{Temperature: 0.1}}
+			reqs[i] = decode.Request{
+				Prompt: []hone.TokenID{1, 2}, Seed: uint64(i), MaxTokens: maxTokens, Sampling: decode.Sampling{Temperature: 0.1},
+			}
 		}
 		return testing.AllocsPerRun(5, func() {
 			_, err := engine.Generate(t.Context(), reqs)

@@ -121,7 +121,9 @@ func TestSamplerFrequencies(t *testing.T) {
 	for i := range logits {
 		logits[i] = float32(random.NormFloat64())
 	}
-	for _, how := range []Sampling{{Temperature: 1}, {Temperature: 0.5}, {Temperature: 1, TopK: 7}, {Temperature: 2, TopP: 0.7}, {Temperature: 1, TopK: 12, TopP: 0.8}} {
+	for _, how := range []Sampling{
+		{Temperature: 1}, {Temperature: 0.5}, {Temperature: 1, TopK: 7}, {Temperature: 2, TopP: 0.7}, {Temperature: 1, TopK: 12, TopP: 0.8},
+	} {
 		want := slowProbabilities(logits, how)
 		s := newSampler(kernel.Portable(), vocab)
 		stream := hone.Rand(hone.Seed(1, "frequencies"))
@@ -223,8 +225,7 @@ func TestSamplerFilterProperty(t *testing.T) {
 	})
 }
 
-// Drawing allocates nothing.
-func TestSamplerAllocatesNothing(t *testing.T) {
+func TestSamplerAllocatesNothing(t *testing.T) { //nolint:paralleltest // counts allocations
 	logits := make([]float32, 280)
 	for i := range logits {
 		logits[i] = float32(i%17) / 5

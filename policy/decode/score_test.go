@@ -43,7 +43,11 @@ func TestScoreRefusesBadSequences(t *testing.T) {
 		want string
 	}{
 		{"empty prompt", decode.Sequence{Tokens: []hone.TokenID{1}}, "empty prompt"},
-		{"too long", decode.Sequence{Prompt: make([]hone.TokenID, 40), Tokens: make([]hone.TokenID, 41)}, "prompt of 40 and 41 tokens: the context is 80"},
+		{
+			"too long",
+			decode.Sequence{Prompt: make([]hone.TokenID, 40), Tokens: make([]hone.TokenID, 41)},
+			"prompt of 40 and 41 tokens: the context is 80",
+		},
 		{"token", decode.Sequence{Prompt: []hone.TokenID{1}, Tokens: []hone.TokenID{5, 999}}, "token 1 is 999"},
 		{"temperature", decode.Sequence{Prompt: []hone.TokenID{1}, Temperature: -3}, "temperature -3"},
 	}

@@ -51,8 +51,10 @@ func randomParams(t testing.TB, config policy.Config) *policy.Params {
 		p := fmt.Sprintf("model.layers.%d.", l)
 		fill(p+"input_layernorm.weight", 1, 0.1)
 		fill(p+"post_attention_layernorm.weight", 1, 0.1)
-		for _, name := range []string{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-			"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"} {
+		for _, name := range []string{
+			"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+			"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+		} {
 			fill(p+name+".weight", 0, 0.2)
 		}
 	}
