@@ -14,6 +14,7 @@ func BenchmarkIteration(b *testing.B) {
 	_, s := startDurable(b, b.TempDir())
 	run, fence := createRun(b, s)
 	rate := func(b *testing.B, begin time.Time) {
+		b.Helper()
 		b.ReportMetric(float64(n*b.N)/time.Since(begin).Seconds(), "trajectories/s")
 	}
 	iteration := 0

@@ -44,8 +44,10 @@ func TestDifferencesAreNamedByPath(t *testing.T) {
 		"a new and a missing key":        {`{"a":1}`, `{"b":"x"}`, []string{"a: stored 1, given nothing", `b: stored nothing, given "x"`}},
 		"an element":                     {`{"a":[1,{"k":0}]}`, `{"a":[1,{"k":1}]}`, []string{`a: stored [1,{"k":0}], given [1,{"k":1}]`}},
 		"null is not nothing":            {`{"a":null}`, `{}`, []string{"a: stored null, given nothing"}},
-		"large integers": {`{"n":9007199254740993}`, `{"n":9007199254740992}`,
-			[]string{"n: stored 9007199254740993, given 9007199254740992"}},
+		"large integers": {
+			`{"n":9007199254740993}`, `{"n":9007199254740992}`,
+			[]string{"n: stored 9007199254740993, given 9007199254740992"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -19,7 +20,7 @@ func Example() {
 	// head is version 1, 1 trajectory stored: Answer: (5 * (10 - 4)) - 6 = 24
 }
 
-func example(ctx context.Context) error {
+func example(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "hone-example-")
 	if err != nil {
 		return err
@@ -29,7 +30,7 @@ func example(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer server.Stop(ctx)
+	defer func() { err = errors.Join(err, server.Stop(ctx)) }()
 	if err := server.EnsureDatabase(ctx, "hone"); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func Migrate(ctx context.Context, url string) (err error) {
 		return fmt.Errorf("embedded migrations: %w", err)
 	}
 	db := stdlib.OpenDB(*config)
-	defer db.Close()
+	defer db.Close() //nolint:errcheck // whether the schema is there is known by then
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {

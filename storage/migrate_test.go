@@ -48,7 +48,7 @@ func TestNewerDatabaseIsRefusedUntouched(t *testing.T) {
 		require.ErrorContains(t, err, "newer hone")
 	}
 	require.Equal(t, before, count(t, conn, objects))
-	require.EqualValues(t, 999, count(t, conn, "SELECT max(version_id) FROM goose_db_version"))
+	require.Equal(t, 999, count(t, conn, "SELECT max(version_id) FROM goose_db_version"))
 }
 
 func TestMigrationsGoUpAndDownAndAreNumberedWithoutGaps(t *testing.T) {

@@ -50,7 +50,7 @@ func TestPackedColumnsComeBackBitForBit(t *testing.T) {
 		require.Equal(t, packFloats(a, b), packFloats(gotA, gotB))
 		gotIDs, err = unpackIDs(packIDs(ids))
 		require.NoError(t, err)
-		require.Equal(t, len(ids), len(gotIDs))
+		require.Len(t, gotIDs, len(ids))
 		require.Equal(t, packIDs(ids), packIDs(gotIDs))
 	})
 }

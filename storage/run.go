@@ -145,8 +145,10 @@ const runColumns = `r.run_id::text, r.name, r.config, r.seed, r."commit", r.fing
 func scanRun(row pgx.Row, r *Run, more ...any) error {
 	var seed int64
 	var finished *time.Time
-	err := row.Scan(append([]any{&r.ID, &r.Name, &r.Config, &seed, &r.Commit, &r.Fingerprint, &r.Dataset, &r.Status, &r.Error,
-		&r.Created, &finished}, more...)...)
+	err := row.Scan(append([]any{
+		&r.ID, &r.Name, &r.Config, &seed, &r.Commit, &r.Fingerprint, &r.Dataset, &r.Status, &r.Error,
+		&r.Created, &finished,
+	}, more...)...)
 	r.Seed = uint64(seed)
 	if finished != nil {
 		r.Finished = *finished

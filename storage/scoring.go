@@ -130,9 +130,12 @@ func newLayerRow(layer hone.LayerScore, steps int) (layerRow, error) {
 		}
 		row.perStep[t.Step] += float32(layer.Weight * t.Score)
 	}
-	var err error
-	row.detail, err = json.Marshal(terms)
-	return row, err
+	detail, err := json.Marshal(terms)
+	if err != nil {
+		return row, fmt.Errorf("encode terms: %w", err)
+	}
+	row.detail = detail
+	return row, nil
 }
 
 func (w *scoringWriter) digest() []byte {

@@ -117,7 +117,10 @@ func (w *shardWriter) check(t hone.Trajectory) error {
 		}
 	}
 	for _, text := range []struct{ what, text string }{
-		{"task", t.Problem.Task}, {"problem key", t.Problem.Key}, {"prompt", t.Problem.Prompt}, {"completion", t.Text},
+		{"task", t.Problem.Task},
+		{"problem key", t.Problem.Key},
+		{"prompt", t.Problem.Prompt},
+		{"completion", t.Text},
 		{"fingerprint", t.Fingerprint},
 	} {
 		if err := checkText(text.what, text.text); err != nil {

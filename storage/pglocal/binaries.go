@@ -148,7 +148,7 @@ func inspect(dir string) (Binaries, error) {
 			return Binaries{}, fmt.Errorf("%w: %w", hone.ErrNotFound, err)
 		}
 	}
-	out, err := exec.Command(b.path("postgres"), "--version").Output()
+	out, err := exec.Command(b.path("postgres"), "--version").Output() //nolint:noctx // it answers at once
 	if err != nil {
 		return Binaries{}, fmt.Errorf("%s --version: %w: %w", b.path("postgres"), hone.ErrInvalid, err)
 	}

@@ -87,7 +87,7 @@ func (c cluster) initdb(ctx context.Context, dir string) error {
 	if err := p.wait(ctx, syscall.SIGKILL); err != nil {
 		said := strings.TrimSpace(out.String())
 		if diskFull(said) {
-			return dirError(dir, errors.Join(syscall.ENOSPC, errors.New(said)))
+			return dirError(dir, fmt.Errorf("%w\n%s", syscall.ENOSPC, said))
 		}
 		return fmt.Errorf("initdb in %s: %w: %w\n%s", dir, hone.ErrUnavailable, err, said)
 	}

@@ -143,7 +143,10 @@ func link(root *os.Root) error {
 	if err != nil {
 		return err
 	}
-	var links []struct{ Source, Target string }
+	var links []struct {
+		Source string `json:"source"`
+		Target string `json:"target"`
+	}
 	if err := json.Unmarshal(b, &links); err != nil {
 		return fmt.Errorf("pg-symlinks.json: %w: %w", hone.ErrCorrupt, err)
 	}

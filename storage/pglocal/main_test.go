@@ -36,7 +36,7 @@ func own(dir string) {
 	s, err := Start(context.Background(), options(dir))
 	if err != nil {
 		fmt.Println(err)
-		os.Exit(1)
+		os.Exit(1) //nolint:revive // deep-exit: this is the main of a child process
 	}
 	fmt.Println(s.PID())
 	select {}
@@ -59,7 +59,7 @@ func start(t *testing.T, o Options) *Server {
 // openDir is a directory that every account may pass through, which t.TempDir is not.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "hone-pglocal-")
+	dir, err := os.MkdirTemp("", "hone-pglocal-") //nolint:usetesting // the parent of t.TempDir is closed to others
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })

@@ -169,7 +169,7 @@ func serverError(l layout, err error, from int64) error {
 	said = said[max(0, len(said)-maxTail):]
 	text := strings.TrimSpace(string(said))
 	if diskFull(text) {
-		return dirError(l.dir, errors.Join(syscall.ENOSPC, errors.New(text)))
+		return dirError(l.dir, fmt.Errorf("%w\n%s", syscall.ENOSPC, text))
 	}
 	return fmt.Errorf("%w; %s says:\n%s", err, l.logFile(), text)
 }

@@ -1,10 +1,13 @@
 package pglocal
 
-import "os"
+import (
+	"os"
+	"slices"
+)
 
 // settings suit a small machine that also trains: little memory held, no parallel query, no network. They go on the command
 // line, so that a change here reaches existing clusters.
-var settings = []string{
+var settings = []string{ //nolint:gochecknoglobals // a table, never written
 	"listen_addresses=",
 	"unix_socket_permissions=0700",
 	"max_connections=100",
@@ -22,7 +25,7 @@ var settings = []string{
 }
 
 // fastSettings give up what only a crash of the machine needs.
-var fastSettings = []string{
+var fastSettings = []string{ //nolint:gochecknoglobals // a table, never written
 	"fsync=off",
 	"full_page_writes=off",
 	"synchronous_commit=off",
@@ -35,7 +38,7 @@ func arguments(l layout, fast bool) []string {
 	args := []string{"-D", l.data, "-k", l.socket}
 	all := settings
 	if fast {
-		all = append(all[:len(all):len(all)], fastSettings...)
+		all = append(slices.Clip(all), fastSettings...)
 	}
 	for _, s := range all {
 		args = append(args, "-c", s)

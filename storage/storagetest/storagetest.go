@@ -74,7 +74,7 @@ func Main(m *testing.M) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:revive // deep-exit: the last thing that TestMain does
 }
 
 // server is what the tests of this process share.
@@ -86,8 +86,8 @@ type server struct {
 }
 
 var (
-	started atomic.Pointer[server] // for Main, which has no test
-	startMu sync.Mutex
+	started atomic.Pointer[server] //nolint:gochecknoglobals // one server for a process; Main, which has no test, stops it
+	startMu sync.Mutex             //nolint:gochecknoglobals // tests of the process start it once
 )
 
 // start returns the process's server and starts it first if need be.
@@ -133,10 +133,10 @@ func (s *server) startPrivate(ctx context.Context) error {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := s.private.EnsureDatabase(ctx, template); err != nil {
-		return errors.Join(err, s.remove())
+		return errors.Join(err, s.remove()) //nolint:contextcheck // files go even when ctx has ended
 	}
 	if err := storage.Migrate(ctx, s.private.URL(template)); err != nil {
-		return errors.Join(err, s.remove())
+		return errors.Join(err, s.remove()) //nolint:contextcheck // files go even when ctx has ended
 	}
 	return nil
 }
