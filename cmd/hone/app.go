@@ -91,7 +91,7 @@ func (a *app) terminal() (*os.File, bool) {
 
 // propose is a command line of this program that goes with the flags of this one.
 func (a *app) propose(args ...string) string {
-	words := append([]string{a.program}, args...)
+	words := []string{a.program, args[0]}
 	for _, flag := range []struct{ name, value string }{
 		{"--data-dir", a.dataDir}, {"--database-url", withoutPassword(a.databaseURL)}, {"--temporal-address", a.temporalAddress},
 	} {
@@ -99,7 +99,7 @@ func (a *app) propose(args ...string) string {
 			words = append(words, flag.name, flag.value)
 		}
 	}
-	return commandLine(words)
+	return commandLine(append(words, args[1:]...))
 }
 
 // again is the command line as it was typed.
@@ -123,12 +123,17 @@ func commandLine(words []string) string {
 // describe is an error in words for a person: the first fault on the first line, and each further one on its own. The
 // sentinels' names at the ends of lines are for programs.
 func describe(err error) string {
-	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
 	for i, line := range lines {
 		for _, sentinel := range []error{hone.ErrInvalid, hone.ErrConflict, hone.ErrUnavailable} {
 			line = strings.TrimSuffix(line, ": "+sentinel.Error())
 		}
-		if strings.Contains(line, "install it with") {
+		if strings.Contains(line, ";") { // which is followed by what to do
 			line = strings.TrimSuffix(line, ": "+hone.ErrNotFound.Error())
 		}
 		if i > 0 {

@@ -73,7 +73,7 @@ func TestFaultsOfALayerNamePlaceAndField(t *testing.T) {
 		"number for a name":    {"task: 24", "task: 24: want text"},
 		"yes for true":         {"reward: {noise: 1}", "reward.noise: 1: want true or false"},
 		"null":                 {"prompts: null", "prompts: null: want an integer"},
-		"empty section":        {"ppo:\n", "ppo is null: want fields"},
+		"empty section":        {"ppo:\n", "ppo is empty: want fields"},
 		"number for a section": {"ppo: 5", "ppo is 5: want fields, each with its value"},
 		"a list for the file":  {"- 1\n", "the file is - 1: want fields"},
 		"twice":                {"seed: 1\nseed: 2\n", `mapping key "seed" already defined`},

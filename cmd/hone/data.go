@@ -25,7 +25,8 @@ import (
 //	  server.json  how to reach them; written by the owner, and void without it
 //	  postgres/    the private Postgres
 //	  blobs/       weights, under their digests
-//	  runs/NAME/   config.yaml: the configuration that the run was last started with
+//	  runs/NAME/   config.yaml: the configuration that the run was last started with;
+//	               test-puzzles.json: the puzzles that were kept out of its training set
 //	  log/         hone.log
 type data struct{ path string }
 
@@ -33,6 +34,9 @@ func (d data) postgres() string         { return filepath.Join(d.path, "postgres
 func (d data) blobs() string            { return filepath.Join(d.path, "blobs") }
 func (d data) log() string              { return filepath.Join(d.path, "log", "hone.log") }
 func (d data) config(run string) string { return filepath.Join(d.path, "runs", run, "config.yaml") }
+func (d data) puzzles(run string) string {
+	return filepath.Join(d.path, "runs", run, "test-puzzles.json")
+}
 func (d data) serverFile() string       { return filepath.Join(d.path, "server.json") }
 func (d data) lockFile() string         { return filepath.Join(d.path, "owner.lock") }
 func (d data) weights(dg string) string { return filepath.Join(d.blobs(), "sha256", dg[:2], dg) }

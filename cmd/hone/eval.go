@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
@@ -61,7 +62,7 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 		return err
 	}
 	defer func() { err = errors.Join(err, l.activities.Close()) }()
-	if hone.Split(f.split) == game24.SplitYao && !l.kept {
+	if hone.Split(f.split) == game24.SplitYao && (l.kept == nil || l.job.Task != game24.Name) {
 		return l.contaminated()
 	}
 	version, err := l.version(ctx, store, f.version)
@@ -73,7 +74,7 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 		Run: l.run.ID, Version: version, Split: hone.Split(f.split), Mode: activities.Mode(f.mode), Limit: f.limit,
 	})
 	if err != nil {
-		return err
+		return withoutEnvelope(err)
 	}
 	if a.json {
 		return a.writeJSON(struct {
@@ -88,14 +89,23 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 	return nil
 }
 
+// withoutEnvelope is the error that an activity gave to Temporal, where there is no Temporal.
+func withoutEnvelope(err error) error {
+	var envelope *temporal.ApplicationError
+	if errors.As(err, &envelope) && envelope.Unwrap() != nil {
+		return envelope.Unwrap()
+	}
+	return err
+}
+
 // loaded is a stored run with all that answers questions from it.
 type loaded struct {
 	run        storage.Run
 	job        activities.Job
 	activities *activities.Activities
 	puzzles    testPuzzles
-	// kept tells that the test puzzles were kept out of training.
-	kept bool
+	// kept are the test puzzles that were kept out of training, if any were.
+	kept [][]int
 }
 
 // load opens a run; "" is the newest.
@@ -111,11 +121,9 @@ func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, 
 	if l.puzzles, err = a.readTestPuzzles(yao); err != nil {
 		return nil, err
 	}
-	keep, kept, err := l.puzzles.fit(run, l.job)
-	if err != nil {
+	if l.kept, err = l.puzzles.fit(run, l.job, s.data); err != nil {
 		return nil, err
 	}
-	l.kept = kept
 	kernels, err := kernel.Open()
 	if err != nil {
 		return nil, fmt.Errorf("kernels: %w", err)
@@ -124,7 +132,7 @@ func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, 
 	if err != nil {
 		return nil, err
 	}
-	l.activities = activities.New(activities.Deps{Store: store, Blobs: blobs, Kernels: kernels, Yao: keep, Commit: thisBuild().Commit})
+	l.activities = activities.New(activities.Deps{Store: store, Blobs: blobs, Kernels: kernels, Yao: l.kept, Commit: thisBuild().Commit})
 	return l, nil
 }
 

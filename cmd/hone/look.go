@@ -47,7 +47,7 @@ func (a *app) runOf(ctx context.Context, store *storage.Store, name string) (sto
 	if name != "" {
 		run, err := store.RunNamed(ctx, name)
 		if errors.Is(err, hone.ErrNotFound) {
-			return run, fmt.Errorf("there is no run %s; %s lists those there are: %w", name, a.propose("runs"), err)
+			return run, fmt.Errorf("there is no run %s; %s lists those there are: %w", name, a.propose("runs"), hone.ErrNotFound)
 		}
 		return run, err
 	}
@@ -56,7 +56,7 @@ func (a *app) runOf(ctx context.Context, store *storage.Store, name string) (sto
 		return storage.Run{}, err
 	}
 	if len(all) == 0 {
-		return storage.Run{}, fmt.Errorf("no runs yet; start one with: %s: %w", a.propose("train", "--preset", "demo"), hone.ErrNotFound)
+		return storage.Run{}, fmt.Errorf("%w yet; start one with: %s: %w", errNoRuns, a.propose("train", "--preset", "demo"), hone.ErrNotFound)
 	}
 	return all[0].Run, nil
 }

@@ -43,7 +43,7 @@ func (t *training) resolve(ctx context.Context, r request) error {
 	if t.config, err = t.resumed(r, job); err != nil {
 		return err
 	}
-	t.keep, _, err = t.puzzles.fit(run, job)
+	t.keep, err = t.puzzles.fit(run, job, t.servers.data)
 	return err
 }
 
@@ -53,15 +53,22 @@ func (r request) describes() bool { return !r.layers[0].typed }
 // resumed is the configuration under which a stored run goes on: its job as it is, and the plan as it was or as it is now asked
 // for. Whatever was said that contradicts the job is [hone.ErrInvalid].
 func (t *training) resumed(r request, job activities.Job) (config, error) {
-	c := defaultConfig()
-	last := t.lastConfig()
-	if last != nil && (len(r.layers) == 0 || !r.describes()) {
-		c = *last
+	c, known := defaultConfig(), job.Cycles
+	if last := t.lastConfig(); last != nil {
+		known = last.Plan.Cycles
+		if len(r.layers) == 0 || !r.describes() {
+			c = *last
+		}
 	}
-	c.Job = job
+	known = max(known, t.head)
+	c.Job, c.Plan.Cycles = job, known
 	for _, l := range r.layers {
 		if err := l.over(&c); err != nil {
 			return c, err
+		}
+		if !l.typed {
+			// A preset's number of cycles is where a run begins; --cycles may have said another then and later.
+			c.Job.Cycles, c.Plan.Cycles = job.Cycles, known
 		}
 	}
 	differences, err := compareJobs(job, c.Job)
@@ -72,19 +79,13 @@ func (t *training) resumed(r request, job activities.Job) (config, error) {
 		return c, fmt.Errorf("run %s exists and was created with other settings (%s); go on with it by --run %s alone, or give the new one "+
 			"another name with --run: %w", r.name, strings.Join(differences, "; "), r.name, hone.ErrInvalid)
 	}
-	c.settle()
-	known := job.Cycles
-	if last != nil {
-		known = max(known, last.Plan.Cycles)
-	}
-	known = max(known, t.head)
-	switch {
-	case r.cycles >= known:
+	if r.cycles >= 0 {
 		c.Plan.Cycles = r.cycles
-	case r.cycles >= 0 && !(t.stored.Status == storage.StatusSucceeded && t.head >= known):
-		return c, fmt.Errorf("--cycles %d: run %s has %d already, and can only be given more: %w", r.cycles, r.name, known, hone.ErrInvalid)
-	default:
-		c.Plan.Cycles = max(c.Plan.Cycles, known)
+	}
+	// A finished run has nothing to do for fewer cycles, and says so.
+	finished := t.stored.Status == storage.StatusSucceeded && t.head >= known
+	if c.Plan.Cycles < known && !finished {
+		return c, fmt.Errorf("%d cycles: run %s has %d already, and can only be given more: %w", c.Plan.Cycles, r.name, known, hone.ErrInvalid)
 	}
 	return c, c.Plan.Validate()
 }

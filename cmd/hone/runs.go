@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +18,13 @@ func (a *app) runsCommand() *cobra.Command {
 		Use:   "runs",
 		Short: "List all runs, the newest first",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.look(cmd.Context(), accessRead, a.runs) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := a.look(cmd.Context(), accessRead, a.runs)
+			if errors.Is(err, errNoRuns) {
+				return a.listRuns(nil)
+			}
+			return err
+		},
 	}
 }
 
@@ -51,7 +58,14 @@ func (a *app) runs(ctx context.Context, s *servers, store *storage.Store) error 
 		list[i] = summarise(p, evaluations)
 		list[i].Status = statusName(p.Run, p.Status == storage.StatusRunning && s.live(ctx, p.Name) != nil)
 	}
+	return a.listRuns(list)
+}
+
+func (a *app) listRuns(list []runSummary) error {
 	if a.json {
+		if list == nil {
+			list = []runSummary{}
+		}
 		return a.writeJSON(list)
 	}
 	if len(list) == 0 {

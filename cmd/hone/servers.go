@@ -69,7 +69,7 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 		return s, nil
 	}
 	if as == roleLook && !d.used() {
-		return nil, fmt.Errorf("no runs in %s yet; start one with: %s: %w", d.path, a.propose("train", "--preset", "demo"), hone.ErrNotFound)
+		return nil, fmt.Errorf("%w in %s yet; start one with: %s: %w", errNoRuns, d.path, a.propose("train", "--preset", "demo"), hone.ErrNotFound)
 	}
 	if s.own, s.joined, err = d.claim(ctx, as); err != nil {
 		return nil, err
@@ -82,6 +82,9 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 	}
 	return s, err
 }
+
+// errNoRuns is a data directory in which nothing was ever trained.
+var errNoRuns = errors.New("no runs")
 
 // used tells whether there ever was a server in the directory.
 func (d data) used() bool {

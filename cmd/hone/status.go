@@ -145,7 +145,7 @@ func accuracyByVersion(all []evaluation) [][]string {
 	measures := make(map[string]int)
 	versions := make(map[int]map[string]string)
 	for _, e := range all {
-		name := measureName(e.Evaluation)
+		name := fmt.Sprintf("%s, %s (%d)", e.Split, e.Mode, e.Problems)
 		measures[name] = measureRank(e)
 		if versions[e.Version] == nil {
 			versions[e.Version] = make(map[string]string)

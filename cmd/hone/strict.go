@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -66,7 +68,7 @@ func (l layer) check(root ast.Node) error {
 // value checks one node against the type of the field at path.
 func (l layer) value(node ast.Node, t reflect.Type, path string) []error {
 	wrong := func(want string) []error {
-		return []error{l.at(node.GetToken(), path, fmt.Sprintf("%s: want %s", strings.TrimSpace(node.String()), want))}
+		return []error{l.at(node.GetToken(), path, fmt.Sprintf("%s: want %s", written(node), want))}
 	}
 	switch t.Kind() {
 	case reflect.Struct:
@@ -90,9 +92,7 @@ func (l layer) value(node ast.Node, t reflect.Type, path string) []error {
 			return wrong("text")
 		}
 	case reflect.Float32, reflect.Float64:
-		switch node.(type) {
-		case *ast.IntegerNode, *ast.FloatNode:
-		default:
+		if !isNumber(node) {
 			return wrong("a finite number")
 		}
 	default:
@@ -101,6 +101,27 @@ func (l layer) value(node ast.Node, t reflect.Type, path string) []error {
 		}
 	}
 	return nil
+}
+
+// written is a node as it stands in the text.
+func written(node ast.Node) string {
+	if text := strings.TrimSpace(node.String()); text != "" {
+		return text
+	}
+	return "empty"
+}
+
+// isNumber tells whether a node is a finite number. The package takes 3e-4 for text, and makes it a number when it decodes.
+func isNumber(node ast.Node) bool {
+	switch n := node.(type) {
+	case *ast.IntegerNode, *ast.FloatNode:
+		return true
+	case *ast.StringNode:
+		v, err := strconv.ParseFloat(n.Value, 64)
+		return err == nil && !math.IsInf(v, 0) && !math.IsNaN(v)
+	default:
+		return false
+	}
 }
 
 // mapping checks the entries of a mapping against a struct's fields.
@@ -116,7 +137,7 @@ func (l layer) mapping(node ast.Node, t reflect.Type, path string) []error {
 		if path != "" {
 			what = path
 		}
-		return []error{l.at(node.GetToken(), "", fmt.Sprintf("%s is %s: want fields, each with its value", what, strings.TrimSpace(node.String())))}
+		return []error{l.at(node.GetToken(), "", fmt.Sprintf("%s is %s: want fields, each with its value", what, written(node)))}
 	}
 	names, fields := fieldsOf(t)
 	var faults []error

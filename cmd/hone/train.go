@@ -203,8 +203,9 @@ func (t *training) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.config.save(t.servers.data.config(t.name)); err != nil {
-		return t.servers.data.fail(err)
+	d := t.servers.data
+	if err := errors.Join(t.config.save(d.config(t.name)), savePuzzles(d.puzzles(t.name), t.keep)); err != nil {
+		return d.fail(err)
 	}
 	act := activities.New(activities.Deps{Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit})
 	t.view = t.app.newView()
@@ -236,8 +237,11 @@ func (t *training) introduce(kernels *kernel.Set) {
 	}
 	t.view.note(fmt.Sprintf("run %s: %s", t.name, state))
 	t.view.note(fmt.Sprintf("data in %s, kernels %s", t.servers.data.path, kernels.Name()))
-	if t.keep != nil {
+	switch {
+	case t.keep != nil && t.puzzles.path != "":
 		t.view.note(fmt.Sprintf("the %d test puzzles of %s are kept out of training", len(t.keep), t.puzzles.path))
+	case t.keep != nil:
+		t.view.note(fmt.Sprintf("the %d test puzzles that the run was created with are kept out of training", len(t.keep)))
 	}
 }
 
@@ -251,6 +255,15 @@ func (t *training) serve(ctx context.Context, act *activities.Activities) (workf
 	raw, err := t.config.job()
 	if err != nil {
 		return workflows.TrainResult{}, err
+	}
+	if t.servers.temporal != nil {
+		others, err := setAside(ctx, c, t.name)
+		if err != nil {
+			return workflows.TrainResult{}, err
+		}
+		for _, name := range others {
+			t.view.note(fmt.Sprintf("run %s, which was interrupted, stays as it is until its own command is typed again", name))
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

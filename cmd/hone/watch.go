@@ -113,17 +113,27 @@ func (w *watcher) last(ctx context.Context, result workflows.TrainResult) {
 
 func (w *watcher) data() data { return w.servers.data }
 
-// showCycles shows the cycles that were finished since the last time, from the record: a fast cycle is over between two polls.
+// showCycles shows the cycles that were finished since the last time, with the evaluations between them, from the record: a fast
+// cycle is over between two polls.
 func (w *watcher) showCycles(ctx context.Context, p workflows.Progress) {
 	if p.Version <= w.cycles {
 		return
 	}
-	all, err := w.store.Metrics(ctx, p.Run)
+	metrics, err := w.store.Metrics(ctx, p.Run)
 	if err != nil {
 		return // it is read again at the next poll
 	}
+	evaluations, err := w.store.Evaluations(ctx, p.Run)
+	if err != nil {
+		return
+	}
 	for i := w.cycles; i < p.Version; i++ {
-		c := newCycle(i, p.Cycles, all[i])
+		for _, e := range evaluations {
+			if e.Version == i && i >= w.head {
+				w.showEvaluations([]activities.Evaluation{newEvaluation(e)})
+			}
+		}
+		c := newCycle(i, p.Cycles, metrics[i])
 		if p.Last != nil && p.Last.Iteration == i {
 			c.Seconds = p.Last.Seconds
 		}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
@@ -77,20 +79,49 @@ func trainingSet(job activities.Job, keep [][]int) (string, error) {
 	return task.Digest(train), err
 }
 
-// fit chooses, for a stored run, whether the puzzles were kept out of its training set: the activities must see the same set.
-// kept tells that they were. A set that is neither is [hone.ErrInvalid].
-func (p testPuzzles) fit(run storage.Run, job activities.Job) (list [][]int, kept bool, err error) {
-	var tried []string
-	for _, list := range [][][]int{p.list, nil} {
+// fit chooses, for a stored run, the puzzles that were kept out of its training set, which the activities must see as it was: these
+// ones, those that were saved with the run, or none. A training set that is neither is [hone.ErrInvalid].
+func (p testPuzzles) fit(run storage.Run, job activities.Job, d data) (kept [][]int, err error) {
+	candidates := [][][]int{nil}
+	for _, list := range [][][]int{savedPuzzles(d.puzzles(run.Name)), p.list} {
+		if len(list) > 0 {
+			candidates = slices.Insert(candidates, 0, list)
+		}
+	}
+	for _, list := range candidates {
 		digest, err := trainingSet(job, list)
 		if err != nil {
-			return nil, false, fmt.Errorf("run %s: %w", run.Name, err)
+			return nil, fmt.Errorf("run %s: %w", run.Name, err)
 		}
 		if digest == run.Dataset {
-			return list, list != nil, nil
+			return list, nil
 		}
-		tried = append(tried, digest)
 	}
-	return nil, false, fmt.Errorf("run %s was trained on problems that this hone can't make again (digest %s, here %v); "+
-		"if it was given a list of test puzzles, give the same with --yao: %w", run.Name, run.Dataset, tried, hone.ErrInvalid)
+	return nil, fmt.Errorf("run %s was trained on other problems than this hone can make again; if it was given a list of test puzzles, "+
+		"give the same with --yao: %w", run.Name, hone.ErrInvalid)
+}
+
+// savePuzzles keeps the list with the run, so that its training set can be made again wherever the file has gone.
+func savePuzzles(path string, list [][]int) error {
+	if len(list) == 0 {
+		return nil
+	}
+	raw, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("encode test puzzles: %w", err)
+	}
+	return writeFile(path, raw, 0o644)
+}
+
+// savedPuzzles are those of savePuzzles, nil where there are none; a damaged list fits no run.
+func savedPuzzles(path string) [][]int {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	var list [][]int
+	if json.Unmarshal(raw, &list) != nil {
+		return nil
+	}
+	return list
 }
