@@ -15,7 +15,7 @@ func fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	kind := ""
+	var kind string
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err

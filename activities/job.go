@@ -103,8 +103,13 @@ func (j Job) Validate() error {
 		name string
 		err  error
 	}{
-		{"game24", j.Game24.Validate()}, {"countdown", j.Countdown.Validate()}, {"policy", shape.Validate()},
-		{"start", s.SFT.Validate()}, {"rollout", j.Rollout.Validate()}, {"reward", j.Reward.Validate()}, {"ppo", j.PPO.Validate()},
+		{"game24", j.Game24.Validate()},
+		{"countdown", j.Countdown.Validate()},
+		{"policy", shape.Validate()},
+		{"start", s.SFT.Validate()},
+		{"rollout", j.Rollout.Validate()},
+		{"reward", j.Reward.Validate()},
+		{"ppo", j.PPO.Validate()},
 	} {
 		if part.err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", part.name, part.err))

@@ -153,6 +153,8 @@ func (s *session) store(ctx context.Context, params *policy.Params, optimiser *p
 	}); err != nil {
 		return v, fmt.Errorf("store optimiser: %w", err)
 	}
-	v.State, err = json.Marshal(st)
-	return v, err
+	if v.State, err = json.Marshal(st); err != nil {
+		return v, fmt.Errorf("encode state: %w", err)
+	}
+	return v, nil
 }
