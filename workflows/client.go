@@ -52,8 +52,7 @@ func StartTrain(ctx context.Context, c client.Client, in TrainInput) (*Training,
 		if err == nil {
 			return &Training{run: in.Run, flow: flow}, nil
 		}
-		var started *serviceerror.WorkflowExecutionAlreadyStarted
-		if !errors.As(err, &started) {
+		if _, running := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); !running {
 			return nil, fmt.Errorf("start run %s: %w", in.Run, translate(err))
 		}
 		progress, err := ReadProgress(ctx, c, in.Run)
@@ -210,7 +209,7 @@ func translate(err error) error {
 			// The message was made from an error that wrapped the sentinel, so it mostly ends with its words.
 			return fmt.Errorf("%s: %w", strings.TrimSuffix(app.Message(), ": "+sentinel.Error()), sentinel)
 		}
-		return errors.New(app.Message())
+		return errors.New(app.Message()) //nolint:err113 // what another process said
 	case errors.As(err, &missing):
 		return fmt.Errorf("%w: %w", err, hone.ErrNotFound)
 	case errors.As(err, &away):

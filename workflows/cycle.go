@@ -44,7 +44,7 @@ func (t *training) cycles(ctx workflow.Context) error {
 			return fmt.Errorf("cycle %d: %w", t.state.Version, err)
 		}
 	}
-	return ctx.Err()
+	return ctx.Err() //nolint:wrapcheck // a cancellation, which Temporal must recognise
 }
 
 // due tells whether the head is to be evaluated before the next cycle.

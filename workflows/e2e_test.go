@@ -162,7 +162,7 @@ func begin(t *testing.T, c client.Client, in workflows.TrainInput) *workflows.Tr
 }
 
 // TestEndToEnd drives the workflow through its client functions on a real server.
-func TestEndToEnd(t *testing.T) {
+func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one server and its fakes
 	t.Parallel()
 	f := newFakes()
 	c := serve(t, t.TempDir(), f)

@@ -92,7 +92,8 @@ const maxNameLength = 100
 // validateName accepts what is safe in a workflow id, a path and a shell.
 func validateName(name string) error {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	if name == "" || len(name) > maxNameLength || !strings.Contains(letters, name[:1]) || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(letters+"._-", r) }) {
+	strange := func(r rune) bool { return !strings.ContainsRune(letters+"._-", r) }
+	if name == "" || len(name) > maxNameLength || !strings.Contains(letters, name[:1]) || strings.ContainsFunc(name, strange) {
 		return fmt.Errorf("run name %q: want 1 to %d letters, digits, dots, dashes and underscores, the first a letter or digit: %w",
 			name, maxNameLength, hone.ErrInvalid)
 	}

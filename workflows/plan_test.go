@@ -23,7 +23,8 @@ func TestPlanNamesEveryFault(t *testing.T) {
 	}.Validate()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	for _, fault := range []string{
-		"cycles -1", "shards 0", "parallel 0", "eval_every -2", "continue_every 0", "final[0]: split is empty", `mode "luck"`, "final[0].limit -3",
+		"cycles -1", "shards 0", "parallel 0", "eval_every -2", "continue_every 0",
+		"final[0]: split is empty", `mode "luck"`, "final[0].limit -3",
 	} {
 		require.ErrorContains(t, err, fault)
 	}

@@ -233,13 +233,11 @@ func (t *training) conclude(ctx workflow.Context, cause error) error {
 // explain reduces an error to the type of its innermost application error and a sentence without the SDK's envelopes.
 func explain(err error) (kind, reason string) {
 	where := err.Error()
-	var activityErr *temporal.ActivityError
-	if errors.As(err, &activityErr) {
+	if activityErr, ok := errors.AsType[*temporal.ActivityError](err); ok {
 		// What this package put before the activity's error: the cycle and the step.
 		where = strings.TrimSuffix(where, activityErr.Error())
 		inner := errors.Unwrap(activityErr)
-		var app *temporal.ApplicationError
-		if errors.As(inner, &app) {
+		if app, ok := errors.AsType[*temporal.ApplicationError](inner); ok {
 			return app.Type(), where + app.Message()
 		}
 		return "", where + inner.Error()

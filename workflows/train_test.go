@@ -70,15 +70,18 @@ func (b *bench) mockAll() {
 		})
 	b.OnActivity(b.act.SupervisedStart, mock.Anything, activities.SupervisedStartInput{Run: runID}).
 		Return(activities.SupervisedStartOutput{Version: 0, Manifest: "start"}, nil)
-	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).Return(activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100, Stopped: 7, Cut: 1}, nil)
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).
+		Return(activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100, Stopped: 7, Cut: 1}, nil)
 	b.OnActivity(b.act.Score, mock.Anything, mock.Anything).Return(activities.ScoreOutput{Trajectories: 24, Reward: 0.5}, nil)
-	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
-		b.head = in.Behaviour + 1
-		return activities.UpdateOutput{Version: b.head, Manifest: "trained"}, nil
-	})
-	b.OnActivity(b.act.Evaluate, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.EvaluateInput) (activities.Evaluation, error) {
-		return activities.Evaluation{Version: in.Version, Split: in.Split, Mode: in.Mode, Problems: 10}, nil
-	})
+	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
+			b.head = in.Behaviour + 1
+			return activities.UpdateOutput{Version: b.head, Manifest: "trained"}, nil
+		})
+	b.OnActivity(b.act.Evaluate, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.EvaluateInput) (activities.Evaluation, error) {
+			return activities.Evaluation{Version: in.Version, Split: in.Split, Mode: in.Mode, Problems: 10}, nil
+		})
 	b.OnActivity(b.act.Publish, mock.Anything, mock.Anything).Return(activities.PublishOutput{Manifest: "published", Weights: "weights"}, nil)
 	b.OnActivity(b.act.Finish, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.FinishInput) error {
 		b.finished = append(b.finished, in)
@@ -122,12 +125,13 @@ func TestTrainGoesFromNothingToAPublishedResult(t *testing.T) {
 	b := newBench(t)
 	var mu sync.Mutex
 	var shards []activities.RolloutShardInput
-	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		shards = append(shards, in)
-		return activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100, Stopped: 7, Cut: 1}, nil
-	})
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			shards = append(shards, in)
+			return activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100, Stopped: 7, Cut: 1}, nil
+		})
 	b.mockAll()
 	b.train(input(3))
 
@@ -137,7 +141,8 @@ func TestTrainGoesFromNothingToAPublishedResult(t *testing.T) {
 	require.Equal(t, 3, result.Version)
 	require.Equal(t, "published", result.Manifest)
 	require.Equal(t, "weights", result.Weights)
-	require.Equal(t, []activities.Mode{activities.ModeGreedy, activities.ModeGreedy}, []activities.Mode{result.Start[0].Mode, result.Start[1].Mode})
+	greedy := []activities.Mode{activities.ModeGreedy, activities.ModeGreedy}
+	require.Equal(t, greedy, []activities.Mode{result.Start[0].Mode, result.Start[1].Mode})
 	require.Equal(t, []activities.Evaluation{{Version: 3, Split: hone.SplitHeldOut, Mode: activities.ModeSearch, Problems: 10}}, result.Final)
 	require.Equal(t, 2, result.Last.Iteration)
 	require.Equal(t, activities.RolloutShardOutput{Prompts: 6, Trajectories: 24, Tokens: 300, Stopped: 21, Cut: 3}, result.Last.Rollout)
@@ -252,12 +257,13 @@ func TestARejectedConfigurationLeavesTheRunAlone(t *testing.T) {
 func TestOneFailedShardCancelsTheOthers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
-		if in.Shard == 1 {
-			return activities.RolloutShardOutput{}, temporal.NewApplicationError("blob 12ab: corrupt", activities.ErrorCorrupt)
-		}
-		return activities.RolloutShardOutput{}, nil
-	})
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+			if in.Shard == 1 {
+				return activities.RolloutShardOutput{}, temporal.NewApplicationError("blob 12ab: corrupt", activities.ErrorCorrupt)
+			}
+			return activities.RolloutShardOutput{}, nil
+		})
 	b.mockAll()
 	b.train(input(1))
 	require.Equal(t, "cycle 0: rollout shard 2 of 3: blob 12ab: corrupt", b.failure().Message())

@@ -45,7 +45,8 @@ func (b *bench) slow() {
 		Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
 			return activities.UpdateOutput{Version: in.Behaviour + 1, Manifest: "trained"}, nil
 		})
-	b.OnActivity(b.act.Evaluate, mock.Anything, mock.MatchedBy(func(in activities.EvaluateInput) bool { return in.Mode == activities.ModeSearch })).
+	final := mock.MatchedBy(func(in activities.EvaluateInput) bool { return in.Mode == activities.ModeSearch })
+	b.OnActivity(b.act.Evaluate, mock.Anything, final).
 		After(10*time.Hour).Return(activities.Evaluation{Mode: activities.ModeSearch}, nil)
 	b.mockAll()
 }
