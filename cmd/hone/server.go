@@ -33,9 +33,6 @@ func (a *app) serve(ctx context.Context, port int) (err error) {
 	if s.own == nil {
 		return fmt.Errorf("both servers are yours already, by their addresses: nothing to run: %w", hone.ErrInvalid)
 	}
-	if err := s.data.requireSpace(); err != nil {
-		return err
-	}
 	store, err := s.store(ctx, accessTrain) // brings the schema up to date
 	if err != nil {
 		return err

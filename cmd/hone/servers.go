@@ -52,6 +52,11 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 	if s.databaseURL == "" {
 		s.databaseURL = a.getenv("DATABASE_URL")
 	}
+	if as != roleLook {
+		if err := d.requireSpace(); err != nil {
+			return nil, err
+		}
+	}
 	if s.log, s.file, err = a.openLog(d); err != nil {
 		return nil, err
 	}

@@ -134,9 +134,6 @@ func (a *app) train(ctx context.Context, f trainFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := s.data.requireSpace(); err != nil {
-		return err
-	}
 	store, err := s.store(ctx, accessTrain)
 	if err != nil {
 		return err

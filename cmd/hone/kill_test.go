@@ -1,0 +1,104 @@
+//go:build e2e
+
+package main
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone"
+)
+
+// record is all that a run left, as text, but for times: two runs of one seed have the same.
+func record(t *testing.T, p place) map[string][]string {
+	t.Helper()
+	out := make(map[string][]string)
+	query(t, p, func(ctx context.Context, conn *pgx.Conn) {
+		for name, sql := range map[string]string{
+			"versions": `SELECT concat_ws(' ', version, encode(weights, 'hex'), encode(optimiser, 'hex'), state)
+				FROM policy_versions ORDER BY version`,
+			"metrics": `SELECT concat_ws(' ', iteration, name, value) FROM iteration_metrics
+				WHERE name NOT LIKE 'seconds\_%' ORDER BY iteration, name`,
+			"trajectories": `SELECT concat_ws(' ', iteration, sample, problem_key, behaviour, source, seed, finish, bootstrap, completion, md5(tokens))
+				FROM trajectories ORDER BY iteration, sample`,
+			"scores":  `SELECT concat_ws(' ', iteration, sample, outcome, total) FROM scores ORDER BY iteration, sample`,
+			"targets": `SELECT concat_ws(' ', iteration, sample, reward, md5(packed)) FROM targets ORDER BY iteration, sample`,
+			"prompts": `SELECT concat_ws(' ', iteration, slot, problem_key, state, reason) FROM iteration_prompts ORDER BY iteration, slot`,
+			"nodes": `SELECT concat_ws(' ', iteration, sample, node, parent, visits, value_sum, prior, action) FROM search_nodes
+				ORDER BY iteration, sample, node`,
+			"evaluations": `SELECT concat_ws(' ', version, split, mode, problem_limit, problems, tokens, encode(digest, 'hex'))
+				FROM evaluations ORDER BY version, split, mode, problem_limit`,
+			"run": `SELECT concat_ws(' ', name, config, seed, dataset, status, error) FROM runs`,
+		} {
+			out[name] = rows(ctx, t, conn, sql)
+		}
+		requireWhole(ctx, t, conn)
+	})
+	return out
+}
+
+// requireWhole counts in SQL: no trajectory is lost or doubled, and each prompt ended exactly once.
+func requireWhole(ctx context.Context, t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	for table, want := range map[string][2]string{
+		"trajectories":      {"sample", "66 66"},
+		"scores":            {"sample", "66 66"},
+		"iteration_prompts": {"slot", "18 18"},
+	} {
+		counts := rows(ctx, t, conn, `SELECT concat_ws(' ', count(*), count(DISTINCT `+want[0]+`)) FROM `+table+` GROUP BY iteration`)
+		require.Len(t, counts, tinyCycles, table)
+		for _, n := range counts {
+			require.Equal(t, want[1], n, table)
+		}
+	}
+	require.Equal(t, []string{"5"}, rows(ctx, t, conn, `SELECT count(*)::text FROM iterations WHERE status = 'done'`))
+	require.Equal(t, []string{"0"}, rows(ctx, t, conn, `SELECT count(*)::text FROM iterations WHERE status <> 'done'`))
+}
+
+// TestKilledRunEndsInTheSameBytes interrupts a run again and again, at seeded moments, with kill -9 and with Ctrl-C, and types the
+// same command until the run is done. What is then in the record is what a run that nobody interrupted leaves.
+func TestKilledRunEndsInTheSameBytes(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, tinyTrajectories, 66)
+	require.Equal(t, tinySlots, 18)
+	whole := newPlace(t)
+	out := events(t, succeed(t, whole.train()...))
+	last := out[len(out)-1]
+	require.Equal(t, "result", last.Event)
+	require.Equal(t, tinyCycles, last.Version)
+	requireNothingRemains(t, whole.dir)
+
+	broken := newPlace(t)
+	rng := hone.Rand(hone.Seed(24, "kill"))
+	for _, blow := range []struct {
+		after  func(event) bool
+		signal syscall.Signal
+	}{
+		{func(e event) bool { return e.Phase == "supervised" }, syscall.SIGKILL},
+		{func(e event) bool { return e.Event == "cycle" }, syscall.SIGKILL},
+		{func(e event) bool { return e.Event == "cycle" }, syscall.SIGINT},
+		{func(e event) bool { return e.Event == "cycle" }, syscall.SIGKILL},
+	} {
+		b := start(t, broken.train()...)
+		b.await(t, blow.after)
+		<-time.After(time.Duration(rng.Int64N(int64(700 * time.Millisecond)))) // the moment is the test's input
+		code, took := b.end(t, blow.signal)
+		if blow.signal == syscall.SIGINT {
+			require.Equal(t, exitInterrupted, code, b.errs)
+			require.Contains(t, b.errs.String(), "To go on: ")
+			require.Less(t, took, 5*time.Second)
+			t.Logf("Ctrl-C took %v", took)
+		} else {
+			require.Equal(t, -1, code, b.errs)
+		}
+		requireNothingRemains(t, broken.dir)
+	}
+	out = events(t, succeed(t, broken.train()...))
+	require.Equal(t, last.Weights, out[len(out)-1].Weights)
+	require.Equal(t, record(t, whole), record(t, broken))
+}
