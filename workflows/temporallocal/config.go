@@ -120,13 +120,13 @@ func freePorts(frontend int) (map[primitives.ServiceName]int, error) {
 		if name == primitives.FrontendService {
 			want = frontend
 		}
-		listener, err := net.Listen("tcp", address(want))
+		listener, err := net.Listen("tcp", address(want)) //nolint:noctx // it waits for nothing
 		if err != nil {
 			return nil, fmt.Errorf("temporal %s port %d on %s: %w: %w", name, want, loopback, err, hone.ErrConflict)
 		}
 		// All listeners stay open until every port is chosen, so that no port is chosen twice.
-		defer func() { _ = listener.Close() }()
-		ports[name] = listener.Addr().(*net.TCPAddr).Port
+		defer func() { _ = listener.Close() }()           //nolint:gocritic // deferInLoop: that is the reason
+		ports[name] = listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // every TCP listener has one
 	}
 	return ports, nil
 }

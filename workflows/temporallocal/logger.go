@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -37,7 +38,7 @@ func (l logger) log(level slog.Level, msg string, tags []tag.Tag) {
 	for _, t := range tags {
 		attrs = append(attrs, slog.Any(t.Key(), t.Value()))
 	}
-	l.slog.LogAttrs(context.Background(), level, msg, attrs...)
+	l.slog.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // the words are the server's
 }
 
 func (l logger) Debug(string, ...tag.Tag)          {}
@@ -57,13 +58,14 @@ func (l logger) Panic(msg string, tags ...tag.Tag) {
 // Fatal must not return either. The server means to end the process; here it ends its own goroutine, which the server's
 // lifecycle takes for a failed start, and the reason is kept for the error that Start returns.
 func (l logger) Fatal(msg string, tags ...tag.Tag) {
-	text := msg
+	var text strings.Builder
+	text.WriteString(msg)
 	for _, t := range tags {
-		text += fmt.Sprintf(" %s=%v", t.Key(), t.Value())
+		fmt.Fprintf(&text, " %s=%v", t.Key(), t.Value())
 	}
 	l.state.mu.Lock()
 	if l.state.fatal == nil {
-		l.state.fatal = fmt.Errorf("temporal server: %s", text)
+		l.state.fatal = fmt.Errorf("temporal server: %s", text.String()) //nolint:err113 // the words are the server's
 	}
 	l.state.mu.Unlock()
 	l.error(msg, tags)

@@ -18,7 +18,8 @@ func pluginDSN(store *config.SQL) string {
 	for name, value := range store.ConnectAttributes {
 		parameters.Set(name, value)
 	}
-	return "postgres://" + store.User + ":" + url.QueryEscape(store.Password) + "@" + store.ConnectAddr + "/" + store.DatabaseName + "?" + parameters.Encode()
+	return "postgres://" + store.User + ":" + url.QueryEscape(store.Password) + "@" + store.ConnectAddr + "/" + store.DatabaseName +
+		"?" + parameters.Encode()
 }
 
 func TestAddressesReachTheDriverUnchanged(t *testing.T) {

@@ -143,7 +143,7 @@ func migrate(ctx context.Context, o Options, pg postgres, log logger) error {
 func (p part) apply(pg postgres, fresh bool, log logger) error {
 	conn, err := sql.NewConnection(pg.store(p.database), log)
 	if err != nil {
-		return err
+		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close()
 	if fresh {

@@ -67,7 +67,7 @@ func startOwned(ctx context.Context, o Options, pg postgres) (*Server, error) {
 		return nil, err
 	}
 	if err := ensureNamespace(ctx, s.address, o); err != nil {
-		return nil, errors.Join(err, s.Stop())
+		return nil, errors.Join(err, s.Stop()) //nolint:contextcheck // it must stop even when ctx has ended
 	}
 	return s, nil
 }
@@ -95,11 +95,14 @@ func launch(o Options, pg postgres) (*Server, error) {
 	return nil, fmt.Errorf("start temporal server: %w: %w", errors.Join(faults...), hone.ErrUnavailable)
 }
 
+// errGaveUp stands until the server says how its start went.
+var errGaveUp = errors.New("the server gave up while starting")
+
 // run builds and starts the server on a goroutine of its own, which the server may end instead of the process.
 func (s *Server) run(cfg *config.Config, ports map[primitives.ServiceName]int) error {
 	ended := make(chan error, 1)
 	go func() {
-		err := errors.New("the server gave up while starting")
+		err := errGaveUp
 		defer func() { ended <- err }()
 		var inner temporal.Server
 		inner, err2 := temporal.NewServer(
