@@ -141,8 +141,8 @@ func TestTrainGoesFromNothingToAPublishedResult(t *testing.T) {
 	require.Equal(t, 3, result.Version)
 	require.Equal(t, "published", result.Manifest)
 	require.Equal(t, "weights", result.Weights)
-	greedy := []activities.Mode{activities.ModeGreedy, activities.ModeGreedy}
-	require.Equal(t, greedy, []activities.Mode{result.Start[0].Mode, result.Start[1].Mode})
+	require.Equal(t, activities.ModeGreedy, result.Start[0].Mode)
+	require.Equal(t, activities.ModeGreedy, result.Start[1].Mode)
 	require.Equal(t, []activities.Evaluation{{Version: 3, Split: hone.SplitHeldOut, Mode: activities.ModeSearch, Problems: 10}}, result.Final)
 	require.Equal(t, 2, result.Last.Iteration)
 	require.Equal(t, activities.RolloutShardOutput{Prompts: 6, Trajectories: 24, Tokens: 300, Stopped: 21, Cut: 3}, result.Last.Rollout)
