@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,8 @@ type app struct {
 
 	// understood is set once a command's flags and arguments are; errors before are of usage.
 	understood bool
+	// parted is set once an interrupted command has said how to go on.
+	parted bool
 
 	dataDir          string
 	databaseURL      string
@@ -47,7 +50,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case err == nil:
 		return 0
 	case errors.Is(context.Cause(ctx), errInterrupted):
-		fmt.Fprintf(a.stderr, "hone: %s\n", interruption(err))
+		if !a.parted {
+			fmt.Fprintf(a.stderr, "hone: %s\n", errInterrupted)
+		}
 		return exitInterrupted
 	}
 	fmt.Fprintf(a.stderr, "hone: %s\n", describe(err))
@@ -68,7 +73,6 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		SilenceErrors: true,
 		// Completion scripts are made for shells by packagers, who find the hidden command.
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRun:  func(*cobra.Command, []string) { a.understood = true },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.dataDir, "data-dir", "", "folder of weights and of the private servers (default $HONE_DATA_DIR, else "+a.defaultDataDir()+")")
@@ -80,6 +84,13 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
 	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.serverCommand(),
 		a.doctorCommand(), a.versionCommand())
+	for _, cmd := range root.Commands() {
+		run := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.understood = true
+			return run(cmd, args)
+		}
+	}
 	return root
 }
 
@@ -120,13 +131,20 @@ func commandLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// describe is an error in words for a person: the first fault on the first line, and each further one on its own. The
-// sentinels' names at the ends of lines are for programs.
+// describe is an error in words for a person: each of several faults on a line of its own, and none twice. The sentinels' names at
+// the ends of lines are for programs.
 func describe(err error) string {
 	var lines []string
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+	for _, line := range strings.Split(err.Error(), "\n") {
+		text := strings.TrimSpace(line)
+		switch {
+		case text == "":
+		case len(lines) > 0 && strings.HasPrefix(line, "\t"): // as drivers go on
+			if last := &lines[len(lines)-1]; !strings.Contains(*last, text) {
+				*last += " " + text
+			}
+		case !slices.Contains(lines, text):
+			lines = append(lines, text)
 		}
 	}
 	for i, line := range lines {
@@ -136,27 +154,10 @@ func describe(err error) string {
 		if strings.Contains(line, ";") { // which is followed by what to do
 			line = strings.TrimSuffix(line, ": "+hone.ErrNotFound.Error())
 		}
-		if i > 0 {
-			line = "      " + line
-		}
 		lines[i] = line
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(lines, "\n      ")
 }
-
-// interruption is what to say of a command that a signal ended.
-func interruption(err error) string {
-	var told interruptedError
-	if errors.As(err, &told) {
-		return told.text
-	}
-	return errInterrupted.Error()
-}
-
-// interruptedError is an interruption after which something can be said of what was going on.
-type interruptedError struct{ text string }
-
-func (e interruptedError) Error() string { return e.text }
 
 // defaultDataDir is where data goes unless something else is said. As root it must be a place that the account of the private
 // Postgres can reach, which /root is not.

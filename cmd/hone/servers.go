@@ -195,7 +195,11 @@ func (s *servers) store(ctx context.Context, to access) (*storage.Store, error) 
 			return nil, err
 		}
 	}
-	return storage.Open(ctx, address, storage.Options{MaxConns: 8, Migrate: to == accessTrain || s.postgres != nil})
+	store, err := storage.Open(ctx, address, storage.Options{MaxConns: 8, Migrate: to == accessTrain || s.postgres != nil})
+	if err != nil && s.postgres == nil && s.joined == nil {
+		return nil, fmt.Errorf("the Postgres of --database-url or DATABASE_URL: %w", err)
+	}
+	return store, err
 }
 
 // readOnly is the address under which the database refuses to be changed.

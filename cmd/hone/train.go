@@ -207,11 +207,11 @@ func (t *training) run(ctx context.Context) error {
 	act := activities.New(activities.Deps{Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit})
 	t.view = t.app.newView()
 	t.introduce(kernels)
+	defer t.view.close()
 	result, err := t.serve(ctx, act)
-	t.view.close()
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errInterrupted) {
-			return interruptedError{"interrupted; nothing is lost. To go on: " + t.app.again()}
+			return err // at once: the activities that are cut short may still hold what Close would wait for
 		}
 		return errors.Join(err, act.Close())
 	}
@@ -289,6 +289,12 @@ func (t *training) serve(ctx context.Context, act *activities.Activities) (workf
 		}
 		w := &watcher{training: t, client: c, flow: flow}
 		result, err = w.watch(ctx)
+		t.view.close()
+		if errors.Is(context.Cause(ctx), errInterrupted) {
+			// Before the workers and the servers have stopped, which takes a moment.
+			fmt.Fprintf(t.app.stderr, "hone: stopping; nothing is lost. To go on: %s\n", t.app.again())
+			t.app.parted = true
+		}
 		return err
 	})
 	err = group.Wait()

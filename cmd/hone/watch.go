@@ -177,7 +177,7 @@ type pace struct {
 // see notes the progress at a time.
 func (p *pace) see(now workflows.Progress, at time.Time) {
 	switch {
-	case now.Version < 0:
+	case p.began.IsZero() && now.Phase != workflows.PhaseRollout: // What comes before the first cycle doesn't count.
 	case p.began.IsZero():
 		p.first, p.newest, p.began, p.lastChange = now.Version, now.Version, at, at
 	case now.Version > p.newest:
@@ -187,7 +187,7 @@ func (p *pace) see(now workflows.Progress, at time.Time) {
 
 // left is the time until the cycles are done, 0 where it isn't known yet.
 func (p *pace) left(now workflows.Progress, at time.Time) time.Duration {
-	if p.newest == p.first || now.Version >= now.Cycles {
+	if p.newest <= p.first || now.Version >= now.Cycles {
 		return 0
 	}
 	each := p.lastChange.Sub(p.began) / time.Duration(p.newest-p.first)
