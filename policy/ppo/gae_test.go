@@ -200,7 +200,7 @@ func TestGroupAdvantagesOfStepRewards(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]float64{
 		{6 - 4.5, 6 - 4.5, 5 - 3.5, 5 - 3.5},
-		{6 - 4.5, 4 - 4, 4 - 4}, //nolint:gocritic // dupSubExpr: to go less the mean, as in the rows beside it
+		{6 - 4.5, 0, 0},
 		{3 - 6},
 	}, adv)
 }
