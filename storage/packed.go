@@ -12,7 +12,8 @@ import (
 //
 //	offset  0        2        4        8
 //	        version  columns  T        column 0 ... column columns-1
-//	        uint16,  uint16,  uint32,  [columns][T] of 4 bytes
+//
+// Version and columns are uint16, T is uint32, and the rest is [columns][T] of 4 bytes.
 const (
 	packedVersion = 1
 	packedHeader  = 8
