@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,14 +33,15 @@ func (a *app) evalCommand() *cobra.Command {
 		Use:   "eval",
 		Short: "Measure the accuracy of a policy version",
 		Long: `eval answers the problems of a split and stores the answers; what was measured before is returned as it is stored. Splits: heldout,
-train, and yao2023 (the hundred Game of 24 puzzles of Yao et al. 2023) for runs that kept those out of training.`,
+train, and yao2023 (the hundred Game of 24 puzzles of Yao et al. 2023) for runs that kept those out of training. Modes: greedy; search,
+guided by the policy and its value head alone; verified, a search in which each finished answer is checked.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version < -1 || f.limit < 0 {
 				return fmt.Errorf("--version %d, --limit %d: want numbers of at least 0: %w", f.version, f.limit, hone.ErrInvalid)
 			}
-			if m := activities.Mode(f.mode); m != activities.ModeGreedy && m != activities.ModeSearch {
-				return fmt.Errorf("--mode %q: want %q or %q: %w", f.mode, activities.ModeGreedy, activities.ModeSearch, hone.ErrInvalid)
+			if !slices.Contains(activities.Modes(), activities.Mode(f.mode)) {
+				return fmt.Errorf("--mode %q: want one of %v: %w", f.mode, activities.Modes(), hone.ErrInvalid)
 			}
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, s *servers, store *storage.Store) error {
 				return a.eval(ctx, s, store, f)
@@ -50,7 +52,7 @@ train, and yao2023 (the hundred Game of 24 puzzles of Yao et al. 2023) for runs 
 	flags.StringVar(&f.run, "run", "", "name of the run (default: the newest)")
 	flags.IntVar(&f.version, "version", -1, "policy version; 0 is the supervised start (default: the newest)")
 	flags.StringVar(&f.split, "split", string(hone.SplitHeldOut), "problems: heldout, train or yao2023")
-	flags.StringVar(&f.mode, "mode", string(activities.ModeGreedy), "greedy, or search")
+	flags.StringVar(&f.mode, "mode", string(activities.ModeGreedy), "greedy, search or verified")
 	flags.IntVar(&f.limit, "limit", 0, "number of problems, chosen by the run's seed; 0 means all")
 	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023 (default $HONE_SHARED/data/game24/24.csv)")
 	return cmd

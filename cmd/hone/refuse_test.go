@@ -152,10 +152,11 @@ func TestRecordThatCannotBeUsed(t *testing.T) {
 	require.Equal(t, 2, statusOf(t, p).Version)
 }
 
-func statusOf(t *testing.T, p place) runStatus {
+// statusOf is a run's status; without a name it is the newest run's.
+func statusOf(t *testing.T, p place, name ...string) runStatus {
 	t.Helper()
 	var s runStatus
-	require.NoError(t, json.Unmarshal([]byte(succeed(t, "status", "--json", "--data-dir", p.dir)), &s))
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, append([]string{"status", "--json", "--data-dir", p.dir}, name...)...)), &s))
 	return s
 }
 
@@ -185,7 +186,17 @@ func TestSecondProcess(t *testing.T) {
 	require.Less(t, took, 5*time.Second)
 	requireNothingRemains(t, p.dir)
 	require.NoFileExists(t, data{path: p.dir}.serverFile())
-	require.Equal(t, "interrupted", statusOf(t, p).Status)
+	left := statusOf(t, p)
+	require.Equal(t, "interrupted", left.Status)
+
+	// Another run in the same directory doesn't take this one up.
+	require.Contains(t, succeed(t, p.train("--run", "other", "--cycles", "1")...), "run tiny-1, which was interrupted, stays as it is")
+	after := statusOf(t, p, "tiny-1")
+	require.Equal(t, left.Version, after.Version)
+	b = start(t, p.train("--cycles", "1000", "--set", "plan.eval_every=0")...)
+	b.await(t, func(e event) bool { return e.Event == "cycle" })
+	b.end(t, syscall.SIGKILL)
+	require.Greater(t, statusOf(t, p, "tiny-1").Version, left.Version)
 }
 
 // TestServersApart runs the servers as a process of their own, kills the trainer, and goes on without starting them again.

@@ -17,11 +17,12 @@ import (
 
 // solveFlags are what hone solve is told.
 type solveFlags struct {
-	run     string
-	version int
-	search  bool
-	lines   int
-	yao     string
+	run      string
+	version  int
+	search   bool
+	verified bool
+	lines    int
+	yao      string
 }
 
 func (a *app) solveCommand() *cobra.Command {
@@ -41,6 +42,7 @@ func (a *app) solveCommand() *cobra.Command {
 	flags.StringVar(&f.run, "run", "", "name of the run (default: the newest)")
 	flags.IntVar(&f.version, "version", -1, "policy version; 0 is the supervised start (default: the newest)")
 	flags.BoolVar(&f.search, "search", false, "search over steps, guided by the policy and its value head, and print the tree's best lines")
+	flags.BoolVar(&f.verified, "verified", false, "search, and check each answer that it comes to")
 	flags.IntVar(&f.lines, "lines", 5, "number of lines of the tree to print")
 	flags.StringVar(&f.yao, "yao", "", "24.csv that the run was trained with")
 	return cmd
@@ -90,8 +92,11 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 		return err
 	}
 	in := rollout.SolveInput{Origin: model.Origin, Problem: problem, Mode: rollout.ModeGreedy}
-	if f.search {
+	if f.search || f.verified {
 		in.Mode, in.Lines = rollout.ModeSearch, max(f.lines, 0)
+	}
+	if f.verified {
+		in.Judge = model.Judge
 	}
 	found, err := model.Roller.Solve(ctx, in)
 	if err != nil {

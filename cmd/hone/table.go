@@ -121,19 +121,17 @@ func accuracyCell(e evaluation, there bool) string {
 	return fmt.Sprintf("%.1f%%", 100*e.Accuracy)
 }
 
-// measureRank orders measures: held-out, other test sets, training; greedy before search.
+// measureRank orders measures: held-out, other test sets, training; within each in the order of the modes.
 func measureRank(e evaluation) int {
-	rank := 2
+	rank := 1
 	switch e.Split {
 	case hone.SplitHeldOut:
 		rank = 0
 	case hone.SplitTrain:
-		rank = 4
+		rank = 2
 	}
-	if e.Mode == activities.ModeSearch {
-		rank++
-	}
-	return rank
+	modes := activities.Modes()
+	return rank*(len(modes)+1) + slices.Index(modes, e.Mode)
 }
 
 // measureName says what was measured: "136 held-out puzzles, greedy".
@@ -146,8 +144,11 @@ func measureName(e activities.Evaluation) string {
 		which = "training"
 	}
 	how := string(e.Mode)
-	if e.Mode == activities.ModeSearch {
+	switch e.Mode {
+	case activities.ModeSearch:
 		how = "with search"
+	case activities.ModeVerified:
+		how = "with verified search"
 	}
 	return fmt.Sprintf("%d %s puzzles, %s", e.Problems, which, how)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/token"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/workflows"
 )
@@ -234,12 +235,31 @@ func (t *training) introduce(kernels *kernel.Set) {
 	}
 	t.view.note(fmt.Sprintf("run %s: %s", t.name, state))
 	t.view.note(fmt.Sprintf("data in %s, kernels %s", t.servers.data.path, kernels.Name()))
+	if need, left, ok := t.needsSpace(); ok && left < need {
+		t.view.note(fmt.Sprintf("the weights of all versions will take %.1f GB, and only %.1f GB are free; when the disk is full the run waits",
+			float64(need)/1e9, float64(left)/1e9))
+	}
 	switch {
 	case t.keep != nil && t.puzzles.path != "":
 		t.view.note(fmt.Sprintf("the %d test puzzles of %s are kept out of training", len(t.keep), t.puzzles.path))
 	case t.keep != nil:
 		t.view.note(fmt.Sprintf("the %d test puzzles that the run was created with are kept out of training", len(t.keep)))
 	}
+}
+
+// needsSpace is what the versions still to come will take on disk, each with weights and both of its optimiser's moments, and the
+// space that is left, in bytes.
+func (t *training) needsSpace() (need, left uint64, ok bool) {
+	left, err := t.servers.data.free()
+	if err != nil {
+		return 0, 0, false
+	}
+	shape := t.config.Policy
+	if tok, err := token.Open(activities.Tokenizer); err == nil && shape.Vocab == 0 {
+		shape.Vocab = tok.Vocab()
+	}
+	const bytesPerParameter = 3 * 4
+	return uint64(max(t.config.Plan.Cycles-t.head, 0)) * uint64(shape.NumParams()) * bytesPerParameter, left, true
 }
 
 // serve takes the run's work until it has ended, or ctx has. When it returns, all workers have stopped.
