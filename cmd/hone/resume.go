@@ -13,6 +13,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/task/game24"
 )
 
 // resolve decides the configuration: a new run gets what was asked for, a stored one goes on under its own.
@@ -23,7 +24,7 @@ func (t *training) resolve(ctx context.Context, r request) error {
 		if len(r.layers) == 0 || !r.describes() {
 			return fmt.Errorf("there is no run %s; to start one, say what to train with --preset or --config: %w", r.name, hone.ErrNotFound)
 		}
-		if t.config.Task != "game24" {
+		if t.config.Task != game24.Name {
 			t.keep = nil
 		}
 		return nil
@@ -43,8 +44,14 @@ func (t *training) resolve(ctx context.Context, r request) error {
 	if t.config, err = t.resumed(r, job); err != nil {
 		return err
 	}
-	t.keep, err = t.puzzles.fit(run, job, t.servers.data)
-	return err
+	if t.keep, err = t.puzzles.fit(run, job, t.servers.data); err != nil {
+		return err
+	}
+	if r.puzzles && job.Task == game24.Name && !reflect.DeepEqual(t.keep, t.puzzles.list) {
+		return fmt.Errorf("run %s was created with other test puzzles than those of %s, or with none; leave --yao away: %w",
+			run.Name, t.puzzles.path, hone.ErrInvalid)
+	}
+	return nil
 }
 
 // describes tells whether a preset or a file was given.

@@ -32,7 +32,7 @@ type moment struct {
 	progress workflows.Progress
 	// beat is what the activity that is running said last; nil where none does.
 	beat *activities.Heartbeat
-	// left is the time until all cycles are done, 0 where it isn't known.
+	// left is the time until all cycles are done, or outside of them until the piece of work is; 0 where it isn't known.
 	left time.Duration
 }
 
@@ -47,7 +47,7 @@ func (a *app) newView() view {
 	return &plainView{out: a.stdout}
 }
 
-// phaseNames are the phases as a person reads them.
+// phaseName is a phase as a person reads it.
 func phaseName(p workflows.Phase) string {
 	switch p {
 	case workflows.PhaseSupervised:
@@ -112,7 +112,11 @@ func (v *plainView) moment(m moment) {
 	case time.Since(v.wrote) > quiet && m.inCycle():
 		v.line("cycle %d/%d: %s", m.progress.Version+1, m.progress.Cycles, m.describe())
 	case time.Since(v.wrote) > quiet:
-		v.line("%s: %s", phaseName(m.progress.Phase), m.describe())
+		left := ""
+		if m.left > 0 {
+			left = "  left " + duration(m.left)
+		}
+		v.line("%s: %s%s", phaseName(m.progress.Phase), m.describe(), left)
 	}
 }
 

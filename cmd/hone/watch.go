@@ -100,6 +100,9 @@ func (w *watcher) poll(ctx context.Context) error {
 			now.beat = &beat
 		}
 	}
+	if b := now.beat; b != nil && now.left == 0 && !now.inCycle() && b.Rate > 0 && b.Total > b.Done {
+		now.left = time.Duration(float64(b.Total-b.Done) / b.Rate * float64(time.Second))
+	}
 	w.view.moment(now)
 	return nil
 }
