@@ -41,7 +41,7 @@ type app struct {
 // run does what the arguments say and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	a.args = args
-	root := a.command()
+	root := a.command() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -75,8 +75,10 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.dataDir, "data-dir", "", "folder of weights and of the private servers (default $HONE_DATA_DIR, else "+a.defaultDataDir()+")")
-	flags.StringVar(&a.databaseURL, "database-url", "", "address of a Postgres of yours, postgres://... (default $DATABASE_URL, else a private server)")
+	flags.StringVar(&a.dataDir, "data-dir", "",
+		"folder of weights and of the private servers (default $HONE_DATA_DIR, else "+a.defaultDataDir()+")")
+	flags.StringVar(&a.databaseURL, "database-url", "",
+		"address of a Postgres of yours, postgres://... (default $DATABASE_URL, else a private server)")
 	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of a Temporal of yours (default a private server)")
 	flags.StringVar(&a.temporalSpace, "temporal-namespace", "default", "Temporal's namespace")
 	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
@@ -135,7 +137,7 @@ func commandLine(words []string) string {
 // the ends of lines are for programs.
 func describe(err error) string {
 	var lines []string
-	for _, line := range strings.Split(err.Error(), "\n") {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
 		text := strings.TrimSpace(line)
 		switch {
 		case text == "":

@@ -63,12 +63,14 @@ func TestExitCodesTellUsageFromErrors(t *testing.T) {
 func TestErrorsAreToldOnceALine(t *testing.T) {
 	t.Parallel()
 	one := fmt.Errorf("prompts 0: want at least 1: %w", hone.ErrInvalid)
+	invalid := fmt.Errorf("gamma 2: %w", hone.ErrInvalid)
+	missing := fmt.Errorf("no Postgres; install it with: apt-get install -y postgresql: %w", hone.ErrNotFound)
 	for want, err := range map[string]error{
 		"prompts 0: want at least 1":                                  one,
-		"prompts 0: want at least 1\n      gamma 2":                   errors.Join(one, fmt.Errorf("gamma 2: %w", hone.ErrInvalid), one),
+		"prompts 0: want at least 1\n      gamma 2":                   errors.Join(one, invalid, one),
 		"can't connect: host: refused":                                errors.New("can't connect:\n\thost: refused\n\thost: refused"),
 		"run x: not found":                                            fmt.Errorf("run x: %w", hone.ErrNotFound),
-		"no Postgres; install it with: apt-get install -y postgresql": fmt.Errorf("no Postgres; install it with: apt-get install -y postgresql: %w", hone.ErrNotFound),
+		"no Postgres; install it with: apt-get install -y postgresql": missing,
 	} {
 		require.Equal(t, want, describe(err))
 	}
@@ -77,7 +79,8 @@ func TestErrorsAreToldOnceALine(t *testing.T) {
 func TestProposedCommandsCanBeTyped(t *testing.T) {
 	t.Parallel()
 	a := &app{program: "bin/hone", dataDir: "/my data", databaseURL: "postgres://me:secret@db/hone"}
-	require.Equal(t, `bin/hone solve --data-dir "/my data" --database-url postgres://me:...@db/hone "4 5 6 10"`, a.propose("solve", "4 5 6 10"))
+	require.Equal(t, `bin/hone solve --data-dir "/my data" --database-url postgres://me:...@db/hone "4 5 6 10"`,
+		a.propose("solve", "4 5 6 10"))
 	a = &app{program: "hone", args: []string{"train", "--set", "plan.every=[{split: a}]", "it's"}}
 	require.Equal(t, `hone train --set "plan.every=[{split: a}]" "it's"`, a.again())
 	require.Equal(t, `'$HOME "x"' ""`, commandLine([]string{`$HOME "x"`, ""}))
@@ -91,7 +94,7 @@ func TestARequestNamesItsRun(t *testing.T) {
 	r, err = trainFlags{preset: "demo", seed: 7, seedGiven: true, cycles: 9, cyclesGiven: true, set: []string{"prompts=3"}}.request()
 	require.NoError(t, err)
 	require.Equal(t, "demo-7", r.name)
-	require.Equal(t, []int{9, 9, 3}, []int{r.fresh.Job.Cycles, r.fresh.Plan.Cycles, r.fresh.Prompts})
+	require.Equal(t, []int{9, 9, 3}, []int{r.fresh.Cycles, r.fresh.Plan.Cycles, r.fresh.Prompts})
 	r, err = trainFlags{preset: "demo", set: []string{"seed=5"}, run: "mine"}.request()
 	require.NoError(t, err)
 	require.Equal(t, "mine", r.name)
@@ -108,7 +111,9 @@ func TestJobsAreComparedFieldByField(t *testing.T) {
 	b.PPO.Gamma = 0.5
 	differences, err = compareJobs(a, b)
 	require.NoError(t, err)
-	require.Equal(t, []string{"ppo.gamma: stored 1, given 0.5", "seed: stored 18446744073709551615, given 18446744073709551614"}, differences)
+	require.Equal(t, []string{
+		"ppo.gamma: stored 1, given 0.5", "seed: stored 18446744073709551615, given 18446744073709551614",
+	}, differences)
 }
 
 func TestAnInterruptedCommandExitsWithItsOwnCode(t *testing.T) {
@@ -117,6 +122,7 @@ func TestAnInterruptedCommandExitsWithItsOwnCode(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errInterrupted)
 	a := &app{program: "hone", stdout: &errs, stderr: &errs, getenv: func(string) string { return "" }}
-	require.Equal(t, exitInterrupted, a.run(ctx, []string{"runs", "--data-dir", t.TempDir(), "--database-url", "postgres://127.0.0.1:1/x"}))
+	args := []string{"runs", "--data-dir", t.TempDir(), "--database-url", "postgres://127.0.0.1:1/x"}
+	require.Equal(t, exitInterrupted, a.run(ctx, args))
 	require.Equal(t, "hone: interrupted\n", errs.String())
 }

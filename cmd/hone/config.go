@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/goccy/go-yaml"
 
@@ -35,7 +36,7 @@ func defaultConfig() config {
 // settle fills in what was left open.
 func (c *config) settle() {
 	if c.Plan.Cycles == sameCycles {
-		c.Plan.Cycles = c.Job.Cycles
+		c.Plan.Cycles = c.Cycles
 	}
 }
 
@@ -70,10 +71,7 @@ func (l layer) over(c *config) error {
 	if err := l.check(root); err != nil {
 		return err
 	}
-	copied, err := c.clone()
-	if err != nil {
-		return err
-	}
+	copied := c.clone()
 	if err := yaml.UnmarshalWithOptions(l.text, copied, yaml.Strict()); err != nil {
 		return l.fault(err)
 	}
@@ -81,17 +79,12 @@ func (l layer) over(c *config) error {
 	return nil
 }
 
-// clone is a copy that shares nothing with c.
-func (c config) clone() (*config, error) {
-	raw, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("copy configuration: %w", err)
+// clone is a copy whose lists can be written over.
+func (c config) clone() *config {
+	for _, list := range []*[]workflows.Measure{&c.Plan.Start, &c.Plan.Every, &c.Plan.Final} {
+		*list = slices.Clone(*list)
 	}
-	var out config
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil, fmt.Errorf("copy configuration: %w", err)
-	}
-	return &out, nil
+	return &c
 }
 
 // job is the JSON that is stored with a run.

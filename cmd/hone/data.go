@@ -86,7 +86,7 @@ func (d data) free() (uint64, error) {
 	if err := unix.Statfs(d.path, &s); err != nil {
 		return 0, d.fail(err)
 	}
-	return s.Bavail * uint64(s.Bsize), nil //nolint:unconvert // Bsize is signed on some systems
+	return s.Bavail * uint64(s.Bsize), nil
 }
 
 // requireSpace refuses a disk that is as good as full.
@@ -245,7 +245,8 @@ func (d data) claim(ctx context.Context, as role) (*ownership, *serverRecord, er
 }
 
 func (d data) taken(by holder) error {
-	return fmt.Errorf("data directory %s is in use by %s; wait for it, stop it, or choose another with --data-dir: %w", d.path, by, hone.ErrConflict)
+	return fmt.Errorf("data directory %s is in use by %s; wait for it, stop it, or choose another with --data-dir: %w",
+		d.path, by, hone.ErrConflict)
 }
 
 // alive tells whether the process that wrote the record still owns the directory.

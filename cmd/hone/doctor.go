@@ -88,7 +88,8 @@ func checkProcessor() finding {
 		name string
 		has  bool
 	}{
-		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"BF16", cpu.X86.HasAVX512BF16}, {"ASIMD", cpu.ARM64.HasASIMD},
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"BF16", cpu.X86.HasAVX512BF16},
+		{"ASIMD", cpu.ARM64.HasASIMD},
 	} {
 		if x.has {
 			features = append(features, x.name)
@@ -107,7 +108,7 @@ func checkKernels() finding {
 	if err != nil {
 		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "set HONE_KERNELS to openblas or portable, or unset it"}
 	}
-	f.Found = fmt.Sprintf("%s, self-check passed", set.Fingerprint())
+	f.Found = set.Fingerprint() + ", self-check passed"
 	began := time.Now()
 	if err := set.SelfCheck(); err != nil {
 		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "HONE_KERNELS=portable does without the library"}
@@ -121,26 +122,24 @@ func checkKernels() finding {
 
 func (a *app) checkData() finding {
 	f := finding{Check: "data", Health: healthy}
-	fail := func(err error, do string) finding {
-		return finding{Check: "data", Health: broken, Found: describe(err), Do: do}
-	}
+	fail := func(err error) finding { return finding{Check: "data", Health: broken, Found: describe(err)} }
 	d, err := a.openData()
 	if err != nil {
-		return fail(err, "")
+		return fail(err)
 	}
 	probe, err := os.CreateTemp(d.path, ".doctor-*")
 	if err != nil {
-		return fail(d.fail(err), "")
+		return fail(d.fail(err))
 	}
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
-		return fail(d.fail(err), "")
+		return fail(d.fail(err))
 	}
 	if err := d.requireSpace(); err != nil {
-		return fail(err, "")
+		return fail(err)
 	}
 	left, err := d.free()
 	if err != nil {
-		return fail(err, "")
+		return fail(err)
 	}
 	owner := "nobody uses it"
 	if r, ok := d.served(); ok {
@@ -156,7 +155,10 @@ func (a *app) checkPuzzles() finding {
 	case err != nil:
 		return finding{Check: "puzzles", Health: broken, Found: describe(err), Do: "give a whole 24.csv with --yao"}
 	case p.path == "":
-		return finding{Check: "puzzles", Health: healthy, Found: "no list of Yao et al. 2023: split yao2023 can't be measured", Do: "give 24.csv with --yao if you want it"}
+		return finding{
+			Check: "puzzles", Health: healthy,
+			Found: "no list of Yao et al. 2023: split yao2023 can't be measured", Do: "give 24.csv with --yao if you want it",
+		}
 	default:
 		return finding{Check: "puzzles", Health: healthy, Found: fmt.Sprintf("%d of Yao et al. 2023 in %s", len(p.list), p.path)}
 	}
@@ -215,7 +217,7 @@ func (a *app) checkPostgres(ctx context.Context, dir string) (url string, f find
 	}
 	f.Found = fmt.Sprintf("%s in %s, a trial start took %s", found.Version, found.Dir, duration(time.Since(began)))
 	return server.URL("postgres"), f, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
 		return server.Stop(ctx)
 	}
@@ -230,17 +232,19 @@ func (a *app) checkTemporal(ctx context.Context, url string) finding {
 			return finding{Check: "temporal", Health: broken, Found: describe(err), Do: "check --temporal-address and --temporal-namespace"}
 		}
 		c.Close()
-		return finding{Check: "temporal", Health: healthy, Found: fmt.Sprintf("yours at %s answers, in %s", a.temporalAddress, duration(time.Since(began)))}
+		found := fmt.Sprintf("yours at %s answers, in %s", a.temporalAddress, duration(time.Since(began)))
+		return finding{Check: "temporal", Health: healthy, Found: found}
 	}
 	if a.databaseURL != "" || a.getenv("DATABASE_URL") != "" {
-		return finding{Check: "temporal", Health: healthy, Found: "embedded; not tried, since it would make databases of its own on your Postgres"}
+		const found = "embedded; not tried, since it would make databases of its own on your Postgres"
+		return finding{Check: "temporal", Health: healthy, Found: found}
 	}
 	server, err := temporallocal.Start(ctx, temporallocal.Options{URL: url})
 	if err != nil {
 		return finding{Check: "temporal", Health: broken, Found: describe(err)}
 	}
 	f := finding{Check: "temporal", Health: healthy, Found: "embedded, a trial start took " + duration(time.Since(began))}
-	if err := server.Stop(); err != nil {
+	if err := server.Stop(); err != nil { //nolint:contextcheck // it takes about a second, and no context
 		f.Health, f.Do = doubtful, describe(err)
 	}
 	return f

@@ -66,7 +66,7 @@ type place struct{ dir, config string }
 
 func newPlace(t *testing.T) place {
 	t.Helper()
-	root, err := os.MkdirTemp("", "hone-e2e-")
+	root, err := os.MkdirTemp("", "hone-e2e-") //nolint:usetesting // the parent of t.TempDir is closed to the account of Postgres
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
 	require.NoError(t, os.Chmod(root, 0o755))
@@ -225,8 +225,8 @@ func remain(t *testing.T, dir string) []string {
 			continue
 		}
 		// A process may end while it is looked at.
-		cwd, _ := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
-		line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		cwd, _ := os.Readlink("/proc/" + e.Name() + "/cwd")
+		line, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 		if strings.HasPrefix(cwd, dir) || strings.Contains(string(line), dir) {
 			out = append(out, fmt.Sprintf("%d %s", pid, strings.ReplaceAll(string(line), "\x00", " ")))
 		}

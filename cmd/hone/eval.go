@@ -93,9 +93,10 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 
 // withoutEnvelope is the error that an activity gave to Temporal, where there is no Temporal.
 func withoutEnvelope(err error) error {
-	var envelope *temporal.ApplicationError
-	if errors.As(err, &envelope) && envelope.Unwrap() != nil {
-		return envelope.Unwrap()
+	if envelope, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		if inside := errors.Unwrap(envelope); inside != nil {
+			return inside
+		}
 	}
 	return err
 }

@@ -24,8 +24,8 @@ func record(t *testing.T, p place) map[string][]string {
 				FROM policy_versions ORDER BY version`,
 			"metrics": `SELECT concat_ws(' ', iteration, name, value) FROM iteration_metrics
 				WHERE name NOT LIKE 'seconds\_%' ORDER BY iteration, name`,
-			"trajectories": `SELECT concat_ws(' ', iteration, sample, problem_key, behaviour, source, seed, finish, bootstrap, completion, md5(tokens))
-				FROM trajectories ORDER BY iteration, sample`,
+			"trajectories": `SELECT concat_ws(' ', iteration, sample, problem_key, behaviour, source, seed, finish, bootstrap, completion,
+				md5(tokens)) FROM trajectories ORDER BY iteration, sample`,
 			"scores":  `SELECT concat_ws(' ', iteration, sample, outcome, total) FROM scores ORDER BY iteration, sample`,
 			"targets": `SELECT concat_ws(' ', iteration, sample, reward, md5(packed)) FROM targets ORDER BY iteration, sample`,
 			"prompts": `SELECT concat_ws(' ', iteration, slot, problem_key, state, reason) FROM iteration_prompts ORDER BY iteration, slot`,

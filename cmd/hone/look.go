@@ -33,7 +33,7 @@ func (a *app) lookOnce(ctx context.Context, to access, f func(context.Context, *
 		return false, err
 	}
 	joined = s.joined != nil
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	store, err := s.store(ctx, to)
 	if err != nil {
 		return joined, err

@@ -75,7 +75,7 @@ func (t *training) resumed(r request, job activities.Job) (config, error) {
 		}
 		if !l.typed {
 			// A preset's number of cycles is where a run begins; --cycles may have said another then and later.
-			c.Job.Cycles, c.Plan.Cycles = job.Cycles, known
+			c.Cycles, c.Plan.Cycles = job.Cycles, known
 		}
 	}
 	differences, err := compareJobs(job, c.Job)

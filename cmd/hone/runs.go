@@ -74,7 +74,9 @@ func (a *app) listRuns(list []runSummary) error {
 	}
 	rows := [][]string{{"run", "status", "cycles", "reward", "right", "held-out", "created"}}
 	for _, r := range list {
-		row := []string{r.Name, r.Status, fmt.Sprintf("%d/%d", max(r.Version, 0), r.Cycles), "-", "-", "-", r.Created.Local().Format("2006-01-02 15:04")}
+		row := []string{
+			r.Name, r.Status, fmt.Sprintf("%d/%d", max(r.Version, 0), r.Cycles), "-", "-", "-", r.Created.Local().Format("2006-01-02 15:04"),
+		}
 		if r.Last != nil {
 			row[3], row[4] = fmt.Sprintf("%.3f", r.Last.Reward), fmt.Sprintf("%.0f%%", 100*r.Last.Right)
 		}

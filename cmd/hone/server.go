@@ -29,7 +29,7 @@ func (a *app) serve(ctx context.Context, port int) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	if s.own == nil {
 		return fmt.Errorf("both servers are yours already, by their addresses: nothing to run: %w", hone.ErrInvalid)
 	}

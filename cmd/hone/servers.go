@@ -62,27 +62,28 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close())
+			err = errors.Join(err, s.Close(ctx))
 		}
 	}()
 	// With addresses for all that it needs, a command has no use for the directory's servers.
 	if s.databaseURL != "" && (s.temporalAddress != "" || as == roleLook) {
 		if r, ok := d.served(); ok && s.temporalAddress == "" && r.DatabaseURL == s.databaseURL {
 			s.joined = &r
-			return s, s.join()
+			err = s.join()
 		}
-		return s, nil
+		return s, err
 	}
 	if as == roleLook && !d.used() {
-		return nil, fmt.Errorf("%w in %s yet; start one with: %s: %w", errNoRuns, d.path, a.propose("train", "--preset", "demo"), hone.ErrNotFound)
+		return nil, fmt.Errorf("%w in %s yet; start one with: %s: %w",
+			errNoRuns, d.path, a.propose("train", "--preset", "demo"), hone.ErrNotFound)
 	}
 	if s.own, s.joined, err = d.claim(ctx, as); err != nil {
 		return nil, err
 	}
-	if s.joined != nil {
-		return s, s.join()
-	}
-	if s.databaseURL == "" {
+	switch {
+	case s.joined != nil:
+		err = s.join()
+	case s.databaseURL == "":
 		err = s.startPostgres(ctx)
 	}
 	return s, err
@@ -168,10 +169,11 @@ func (s *servers) lost() <-chan struct{} {
 // dial connects to Temporal.
 func (s *servers) dial(ctx context.Context) (client.Client, error) {
 	c, err := client.DialContext(ctx, client.Options{
-		HostPort: s.temporalAddress, Namespace: s.temporalSpace, Logger: sdklog.NewStructuredLogger(s.log), Identity: fmt.Sprintf("hone %d", os.Getpid()),
+		HostPort: s.temporalAddress, Namespace: s.temporalSpace, Logger: sdklog.NewStructuredLogger(s.log),
+		Identity: fmt.Sprintf("hone %d", os.Getpid()),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("Temporal at %s: %w: %w", s.temporalAddress, hone.ErrUnavailable, err)
+		return nil, fmt.Errorf("server of Temporal at %s: %w: %w", s.temporalAddress, hone.ErrUnavailable, err)
 	}
 	return c, nil
 }
@@ -220,14 +222,14 @@ func (s *servers) openBlobs() (*blob.Dir, error) { return blob.OpenDir(s.data.bl
 // stopTime bounds the shutdown of the private Postgres, which otherwise recovers at its next start.
 const stopTime = 3 * time.Second
 
-// Close stops what was started, in the opposite order, and gives the directory up.
-func (s *servers) Close() error {
+// Close stops what was started, in the opposite order, and gives the directory up. That ctx has ended doesn't cut it off.
+func (s *servers) Close(ctx context.Context) error {
 	var faults []error
 	if s.temporal != nil {
-		faults = append(faults, s.temporal.Stop())
+		faults = append(faults, s.temporal.Stop()) //nolint:contextcheck // it takes about a second, and no context
 	}
 	if s.postgres != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
 		faults = append(faults, s.postgres.Stop(ctx))
 	}

@@ -166,7 +166,8 @@ func (a *app) writeSolved(s solved) {
 
 // writeLines shows the best line from each first step that the search tried.
 func (a *app) writeLines(s solved) {
-	fmt.Fprintf(a.stdout, "\nsearched with %d simulations, %d tokens; the best line of each first step:\n", s.Work.Simulations, s.Work.Generated)
+	fmt.Fprintf(a.stdout, "\nsearched with %d simulations, %d tokens; the best line of each first step:\n",
+		s.Work.Simulations, s.Work.Generated)
 	for i, line := range s.Lines {
 		fmt.Fprintf(a.stdout, "\n%d.\n", i+1)
 		rows := [][]string{{"", "visits", "Q", "prior"}}

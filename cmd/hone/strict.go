@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -41,8 +42,7 @@ func (l layer) parse() (ast.Node, error) {
 
 // fault is an error of the YAML package on one line.
 func (l layer) fault(err error) error {
-	var detailed yaml.Error
-	if errors.As(err, &detailed) {
+	if detailed, ok := errors.AsType[yaml.Error](err); ok {
 		return l.at(detailed.GetToken(), "", detailed.GetMessage())
 	}
 	return fmt.Errorf("%s: %w: %w", l.name, err, hone.ErrInvalid)
@@ -157,17 +157,14 @@ func (l layer) mapping(node ast.Node, t reflect.Type, path string) []error {
 // fieldsOf are the types of a struct's fields by their names in YAML, and the names in order.
 func fieldsOf(t reflect.Type) (names []string, fields map[string]reflect.Type) {
 	fields = make(map[string]reflect.Type)
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
 		case name == "-" || !f.IsExported():
 		case slices.Contains(strings.Split(options, ","), "inline"):
 			inner, types := fieldsOf(f.Type)
 			names = append(names, inner...)
-			for n, ft := range types {
-				fields[n] = ft
-			}
+			maps.Copy(fields, types)
 		default:
 			names = append(names, name)
 			fields[name] = f.Type

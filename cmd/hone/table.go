@@ -145,6 +145,7 @@ func measureName(e activities.Evaluation) string {
 	}
 	how := string(e.Mode)
 	switch e.Mode {
+	case activities.ModeGreedy:
 	case activities.ModeSearch:
 		how = "with search"
 	case activities.ModeVerified:

@@ -50,7 +50,8 @@ Presets: ` + strings.Join(presetNames(), ", ") + `. Fields are set by their path
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of all random streams of the run")
 	flags.IntVar(&f.cycles, "cycles", 0, "number of cycles of the whole run; more than a run has extend it")
 	flags.StringVar(&f.run, "run", "", "name of the run (default: the preset's or the file's name with the seed, such as demo-1)")
-	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023, whose test puzzles are kept out of training (default $HONE_SHARED/data/game24/24.csv)")
+	flags.StringVar(&f.yao, "yao", "",
+		"24.csv of Yao et al. 2023, whose test puzzles are kept out of training (default $HONE_SHARED/data/game24/24.csv)")
 	cmd.MarkFlagsMutuallyExclusive("preset", "config")
 	return cmd
 }
@@ -108,7 +109,7 @@ func (f trainFlags) request() (request, error) {
 		return r, err
 	}
 	if f.cyclesGiven {
-		r.cycles, r.fresh.Job.Cycles, r.fresh.Plan.Cycles = f.cycles, f.cycles, f.cycles
+		r.cycles, r.fresh.Cycles, r.fresh.Plan.Cycles = f.cycles, f.cycles, f.cycles
 	}
 	r.fresh.settle()
 	if r.name == "" {
@@ -131,7 +132,7 @@ func (a *app) train(ctx context.Context, f trainFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	store, err := s.store(ctx, accessTrain)
 	if err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 
 // Set by the linker: go build -ldflags '-X main.version=... -X main.commit=...'.
 var (
-	version string //nolint:gochecknoglobals // the linker sets variables only
-	commit  string //nolint:gochecknoglobals // same
+	version string
+	commit  string
 )
 
 // build says which program this is.

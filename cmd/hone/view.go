@@ -96,33 +96,33 @@ type plainView struct {
 // quiet is how long a plain view stays silent about one piece of work.
 const quiet = 15 * time.Second
 
-func (v *plainView) line(format string, args ...any) {
+func (v *plainView) linef(format string, args ...any) {
 	v.wrote = time.Now()
 	fmt.Fprintf(v.out, format+"\n", args...)
 }
 
-func (v *plainView) note(text string) { v.line("%s", text) }
+func (v *plainView) note(text string) { v.linef("%s", text) }
 
 func (v *plainView) moment(m moment) {
 	changed := m.progress.Phase != v.phase
 	v.phase = m.progress.Phase
 	switch {
 	case changed && !m.inCycle() && m.progress.Phase != workflows.PhasePublish && m.progress.Phase != workflows.PhaseFinished:
-		v.line("%s", phaseName(m.progress.Phase))
+		v.linef("%s", phaseName(m.progress.Phase))
 	case time.Since(v.wrote) > quiet && m.inCycle():
-		v.line("cycle %d/%d: %s", m.progress.Version+1, m.progress.Cycles, m.describe())
+		v.linef("cycle %d/%d: %s", m.progress.Version+1, m.progress.Cycles, m.describe())
 	case time.Since(v.wrote) > quiet:
 		left := ""
 		if m.left > 0 {
 			left = "  left " + duration(m.left)
 		}
-		v.line("%s: %s%s", phaseName(m.progress.Phase), m.describe(), left)
+		v.linef("%s: %s%s", phaseName(m.progress.Phase), m.describe(), left)
 	}
 }
 
-func (v *plainView) cycle(c cycle) { v.line("%s", c) }
+func (v *plainView) cycle(c cycle) { v.linef("%s", c) }
 
-func (v *plainView) evaluation(e activities.Evaluation) { v.line("%s", evaluationLine(e)) }
+func (v *plainView) evaluation(e activities.Evaluation) { v.linef("%s", evaluationLine(e)) }
 
 func (v *plainView) result(r result) { r.write(v.out) }
 
@@ -146,15 +146,14 @@ func (c cycle) String() string {
 
 // sumOf is a reward with the layers that add up to it.
 func sumOf(total float64, layers []activities.LayerMean) string {
-	text := fmt.Sprintf("%.3f", total)
+	terms := make([]string, len(layers))
 	for i, l := range layers {
-		sign := " + "
-		if i == 0 {
-			sign = " = "
-		}
-		text += fmt.Sprintf("%s%s %.3f", sign, l.Layer, l.Mean)
+		terms[i] = fmt.Sprintf("%s %.3f", l.Layer, l.Mean)
 	}
-	return text
+	if len(terms) == 0 {
+		return fmt.Sprintf("%.3f", total)
+	}
+	return fmt.Sprintf("%.3f = %s", total, strings.Join(terms, " + "))
 }
 
 // evaluationLine is an evaluation on one line.

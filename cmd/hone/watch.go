@@ -81,8 +81,10 @@ func (w *watcher) poll(ctx context.Context) error {
 	defer cancel()
 	status, err := workflows.ReadStatus(patience, w.client, w.name)
 	if err != nil {
-		if gone := w.servers.joined; ctx.Err() == nil && gone != nil && time.Since(w.heard) > lostPatience && !w.data().alive(*gone) {
-			return fmt.Errorf("process %d, which ran the servers of %s, has ended; type the same command again: %w", gone.PID, w.data().path, hone.ErrUnavailable)
+		gone := w.servers.joined
+		if ctx.Err() == nil && gone != nil && time.Since(w.heard) > lostPatience && !w.servers.data.alive(*gone) {
+			return fmt.Errorf("process %d, which ran the servers of %s, has ended; type the same command again: %w",
+				gone.PID, w.servers.data.path, hone.ErrUnavailable)
 		}
 		return nil
 	}
@@ -113,8 +115,6 @@ func (w *watcher) last(ctx context.Context, result workflows.TrainResult) {
 	w.showCycles(ctx, workflows.Progress{Run: result.Run, Version: result.Version, Cycles: w.config.Plan.Cycles, Last: result.Last})
 	w.showEvaluations(result.Final)
 }
-
-func (w *watcher) data() data { return w.servers.data }
 
 // showCycles shows the cycles that were finished since the last time, with the evaluations between them, from the record: a fast
 // cycle is over between two polls.
