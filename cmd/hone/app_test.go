@@ -31,7 +31,12 @@ func callHere(t *testing.T, args ...string) called {
 func TestExitCodesTellUsageFromErrors(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"dance"}, {"train", "--cycels", "3"}, {"train", "extra"}, {"train", "--preset", "a", "--config", "b"}, {"solve"}, {"status", "a", "b"},
+		{"dance"},
+		{"train", "--cycels", "3"},
+		{"train", "extra"},
+		{"train", "--preset", "a", "--config", "b"},
+		{"solve"},
+		{"status", "a", "b"},
 		{"train", "--seed", "x"},
 	} {
 		c := callHere(t, args...)

@@ -67,7 +67,9 @@ func TestFaultsOfALayerNamePlaceAndField(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown at the top":   {"task: game24\ncycels: 3\n", "file.yaml:2:1: cycels: unknown field; want one of seed, task, "},
 		"unknown further down": {"ppo:\n  # a comment\n  learning_rat: 1\n", "file.yaml:3:3: ppo.learning_rat: unknown field; want one of "},
-		"unknown in a list":    {"plan: {every: [{split: train, mod: greedy}]}\n", "plan.every[0].mod: unknown field; want one of split, mode, limit"},
+		"unknown in a list": {
+			"plan: {every: [{split: train, mod: greedy}]}\n", "plan.every[0].mod: unknown field; want one of split, mode, limit",
+		},
 		"text for a number":    {"ppo: {gamma: much}", "file.yaml:1:14: ppo.gamma: much: want a finite number"},
 		"fraction for a count": {"prompts: 1.5", "file.yaml:1:10: prompts: 1.5: want an integer"},
 		"number for a name":    {"task: 24", "task: 24: want text"},

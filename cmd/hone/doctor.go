@@ -88,7 +88,10 @@ func checkProcessor() finding {
 		name string
 		has  bool
 	}{
-		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"BF16", cpu.X86.HasAVX512BF16},
+		{"AVX2", cpu.X86.HasAVX2},
+		{"FMA", cpu.X86.HasFMA},
+		{"AVX-512", cpu.X86.HasAVX512F},
+		{"BF16", cpu.X86.HasAVX512BF16},
 		{"ASIMD", cpu.ARM64.HasASIMD},
 	} {
 		if x.has {

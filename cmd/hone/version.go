@@ -10,6 +10,8 @@ import (
 )
 
 // Set by the linker: go build -ldflags '-X main.version=... -X main.commit=...'.
+//
+//nolint:gochecknoglobals // the linker sets package variables and nothing else
 var (
 	version string
 	commit  string
