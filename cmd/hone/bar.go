@@ -79,7 +79,7 @@ func (v *barView) moment(m moment) {
 		left = fmt.Sprintf("cycle %d/%d", m.progress.Version+1, m.progress.Cycles)
 		done = float64(m.progress.Version) / float64(max(m.progress.Cycles, 1))
 	}
-	words := []string{m.describe()}
+	words := []string{v.work(m)}
 	if c := v.last; c != nil && m.progress.Phase != workflows.PhaseFinal {
 		words = append(words, fmt.Sprintf("reward %.2f", c.Reward), fmt.Sprintf("right %.0f%%", 100*c.Right))
 	}
@@ -94,6 +94,22 @@ func (v *barView) moment(m moment) {
 	v.mu.Unlock()
 	// The bar would close itself at its end.
 	v.bar.SetCurrent(min(int64(done*barScale), barScale-1))
+}
+
+// work is what is being done and how fast. The work of a short cycle is over before it was heard of often enough to know its rate;
+// the last cycle's then stands for it.
+func (v *barView) work(m moment) string {
+	if v.last == nil || !m.inCycle() || (m.beat != nil && m.beat.Rate > 0) {
+		return m.describe()
+	}
+	switch m.progress.Phase {
+	case workflows.PhaseRollout:
+		return fmt.Sprintf("rollout, %s trajectories/s", short(v.last.SampleRate))
+	case workflows.PhaseUpdate:
+		return fmt.Sprintf("update, %s tokens/s", short(v.last.TrainRate))
+	default:
+		return m.describe()
+	}
 }
 
 func (v *barView) cycle(c cycle) { v.last = &c }

@@ -23,6 +23,25 @@ func layersOf(m map[string]float64) []activities.LayerMean {
 	return out
 }
 
+// secondsOf is the time that one kind of work took, over all shards.
+func secondsOf(m map[string]float64, name string) float64 {
+	total := m[name]
+	for _, other := range slices.Sorted(maps.Keys(m)) {
+		if strings.HasPrefix(other, name+"_shard_") {
+			total += m[other]
+		}
+	}
+	return total
+}
+
+// rate is n a second, 0 where no time was measured.
+func rate(n, seconds float64) float64 {
+	if seconds <= 0 {
+		return 0
+	}
+	return n / seconds
+}
+
 // workSeconds is the time that a cycle's activities took: their times begin with "seconds_" and don't overlap.
 func workSeconds(m map[string]float64) float64 {
 	total := 0.0

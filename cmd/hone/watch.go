@@ -208,12 +208,15 @@ type cycle struct {
 	// Right is the share of right answers among the trajectories, in [0, 1].
 	Right float64 `json:"right"`
 	// KL is the divergence from the supervised start and Entropy the policy's, in nats a token.
-	KL           float64       `json:"kl"`
-	Entropy      float64       `json:"entropy"`
-	Trajectories int           `json:"trajectories"`
-	Tokens       int           `json:"tokens"`
-	Seconds      float64       `json:"seconds"`
-	Left         time.Duration `json:"-"`
+	KL           float64 `json:"kl"`
+	Entropy      float64 `json:"entropy"`
+	Trajectories int     `json:"trajectories"`
+	// SampleRate is trajectories sampled a second, TrainRate tokens trained on a second, of the time spent on each.
+	SampleRate float64       `json:"sample_rate"`
+	TrainRate  float64       `json:"train_rate"`
+	Tokens     int           `json:"tokens"`
+	Seconds    float64       `json:"seconds"`
+	Left       time.Duration `json:"-"`
 }
 
 // newCycle reads a cycle's metrics, by the names of doc/metrics.md.
@@ -222,6 +225,8 @@ func newCycle(iteration, cycles int, m map[string]float64) cycle {
 		Number: iteration + 1, Cycles: cycles, Reward: m["reward"], Layers: layersOf(m), KL: m["kl_ref_k3"], Entropy: m["entropy"],
 		Trajectories: int(m["trajectories"]), Tokens: int(m["tokens"]), Seconds: workSeconds(m),
 	}
+	c.SampleRate = rate(m["trajectories"], secondsOf(m, "seconds_sample"))
+	c.TrainRate = rate(m["tokens"], secondsOf(m, "seconds_update"))
 	if c.Trajectories > 0 {
 		c.Right = m["outcome_right"] / m["trajectories"]
 	}
