@@ -41,10 +41,10 @@ task: game24
 policy: {width: 64, layers: 2, heads: 2, kv_heads: 1, hidden: 128, context: 128}
 game24: {wide: 200, wide_four: 13, wide_three: 24}
 start: {traces: 600, sft: {epochs: 2, batch_tokens: 900}}
-cycles: 5
-prompts: 16
+cycles: 8
+prompts: 32
 searched: 2
-rollout: {group: 4, max_tokens: 64, batch: 32, search: {tree: {simulations: 6}, candidates: 3}}
+rollout: {group: 8, max_tokens: 64, batch: 32, search: {tree: {simulations: 6}, candidates: 3}}
 ppo: {minibatches: 2}
 plan:
   shards: 3
@@ -56,9 +56,9 @@ plan:
 `
 
 const (
-	tinyCycles = 5
-	// tinySlots are the prompts of a cycle, and tinyTrajectories its trajectories: each of 16 prompts four times, and two searched.
-	tinySlots, tinyTrajectories = 18, 16*4 + 2
+	tinyCycles = 8
+	// tinySlots are the prompts of a cycle, and tinyTrajectories its trajectories: each of 32 prompts eight times, and two searched.
+	tinySlots, tinyTrajectories = 34, 32*8 + 2
 )
 
 // place is a data directory that the account of Postgres can reach, with the tiny configuration beside it.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -45,27 +46,24 @@ func record(t *testing.T, p place) map[string][]string {
 // requireWhole counts in SQL: no trajectory is lost or doubled, and each prompt ended exactly once.
 func requireWhole(ctx context.Context, t *testing.T, conn *pgx.Conn) {
 	t.Helper()
-	for table, want := range map[string][2]string{
-		"trajectories":      {"sample", "66 66"},
-		"scores":            {"sample", "66 66"},
-		"iteration_prompts": {"slot", "18 18"},
-	} {
-		counts := rows(ctx, t, conn, `SELECT concat_ws(' ', count(*), count(DISTINCT `+want[0]+`)) FROM `+table+` GROUP BY iteration`)
-		require.Len(t, counts, tinyCycles, table)
+	for _, want := range []struct {
+		table, key string
+		rows       int
+	}{{"trajectories", "sample", tinyTrajectories}, {"scores", "sample", tinyTrajectories}, {"iteration_prompts", "slot", tinySlots}} {
+		counts := rows(ctx, t, conn, `SELECT concat_ws(' ', count(*), count(DISTINCT `+want.key+`)) FROM `+want.table+` GROUP BY iteration`)
+		require.Len(t, counts, tinyCycles, want.table)
 		for _, n := range counts {
-			require.Equal(t, want[1], n, table)
+			require.Equal(t, fmt.Sprintf("%d %d", want.rows, want.rows), n, want.table)
 		}
 	}
-	require.Equal(t, []string{"5"}, rows(ctx, t, conn, `SELECT count(*)::text FROM iterations WHERE status = 'done'`))
-	require.Equal(t, []string{"0"}, rows(ctx, t, conn, `SELECT count(*)::text FROM iterations WHERE status <> 'done'`))
+	require.Equal(t, []string{fmt.Sprintf("done %d", tinyCycles)},
+		rows(ctx, t, conn, `SELECT concat_ws(' ', status, count(*)) FROM iterations GROUP BY status`))
 }
 
 // TestKilledRunEndsInTheSameBytes interrupts a run again and again, at seeded moments, with kill -9 and with Ctrl-C, and types the
 // same command until the run is done. What is then in the record is what a run that nobody interrupted leaves.
 func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, tinyTrajectories, 66)
-	require.Equal(t, tinySlots, 18)
 	whole := newPlace(t)
 	out := events(t, succeed(t, whole.train()...))
 	last := out[len(out)-1]
@@ -111,7 +109,7 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 		}
 		requireNothingRemains(t, broken.dir)
 	}
-	require.GreaterOrEqual(t, landed, 3, "the first three come before any cycle")
+	require.GreaterOrEqual(t, landed, 5, "the first three come before any cycle")
 	out = events(t, succeed(t, broken.train()...))
 	require.Equal(t, last.Weights, out[len(out)-1].Weights)
 	require.Equal(t, record(t, whole), record(t, broken))
