@@ -79,6 +79,15 @@ func (a *Activities) session(ctx context.Context, id hone.RunID) (*session, erro
 	return s, nil
 }
 
+// keep spares the activities that follow the making of a session, which for a task takes a while.
+func (a *Activities) keep(s *session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, ok := a.sessions[s.run]; !ok {
+		a.sessions[s.run] = s
+	}
+}
+
 // Prepare creates the run or finds it, marks it as running, and says where it stands.
 func (a *Activities) Prepare(ctx context.Context, in PrepareInput) (out PrepareOutput, err error) {
 	err = beating(ctx, "prepare", func(ctx context.Context, _ *pulse) error {
@@ -124,6 +133,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 	if err != nil {
 		return PrepareOutput{}, err
 	}
+	a.keep(s)
 	out := PrepareOutput{Run: run.ID, Version: head.Number}
 	if head.Number >= 0 {
 		out.Manifest = string(head.Manifest())

@@ -125,33 +125,29 @@ func finite(v float64) float64 {
 // shardMetric is the name of a shard's own metric.
 func shardMetric(name string, shard int) string { return fmt.Sprintf("%s_shard_%d", name, shard) }
 
-// readState reads what moved with a version.
-func (s *session) readState(ctx context.Context, version int, into *state) error {
-	stored, err := s.deps.Store.Version(ctx, s.run, version)
+// version reads a published version, with what moved with it.
+func (s *session) version(ctx context.Context, number int) (storage.Version, state, error) {
+	var moved state
+	version, err := s.deps.Store.Version(ctx, s.run, number)
 	if err != nil {
-		return err
+		return version, moved, err
 	}
-	if err := json.Unmarshal(stored.State, into); err != nil {
-		return fmt.Errorf("state of version %d of run %s: %w: %w", version, s.run, err, hone.ErrCorrupt)
+	if err := json.Unmarshal(version.State, &moved); err != nil {
+		return version, moved, fmt.Errorf("state of version %d of run %s: %w: %w", number, s.run, err, hone.ErrCorrupt)
 	}
-	return nil
+	return version, moved, nil
 }
 
 // updateOutput is what is stored of an update.
 func (s *session) updateOutput(ctx context.Context, in UpdateInput) (UpdateOutput, error) {
-	version, err := s.deps.Store.Version(ctx, s.run, in.Behaviour+1)
+	version, after, err := s.version(ctx, in.Behaviour+1)
 	if err != nil {
 		return UpdateOutput{}, err
 	}
-	var after state
-	if err := s.readState(ctx, in.Behaviour+1, &after); err != nil {
-		return UpdateOutput{}, err
-	}
-	all, err := s.deps.Store.Metrics(ctx, s.run)
+	m, err := s.deps.Store.IterationMetrics(ctx, s.run, in.Iteration)
 	if err != nil {
 		return UpdateOutput{}, err
 	}
-	m := all[in.Iteration]
 	return UpdateOutput{
 		Version: in.Behaviour + 1, Manifest: string(version.Manifest()),
 		Trajectories: int(m["sampled"]) + int(m["imitated"]), Tokens: int64(m["tokens"]) + int64(m["imitation_tokens"]),

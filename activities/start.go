@@ -94,11 +94,10 @@ func (s *session) startOutput(ctx context.Context) (SupervisedStartOutput, error
 	if err != nil {
 		return SupervisedStartOutput{}, err
 	}
-	metrics, err := s.deps.Store.Metrics(ctx, s.run)
+	m, err := s.deps.Store.IterationMetrics(ctx, s.run, -1)
 	if err != nil {
 		return SupervisedStartOutput{}, err
 	}
-	m := metrics[-1]
 	return SupervisedStartOutput{
 		Manifest: string(version.Manifest()), Examples: int(m["sft_examples"]), Steps: int(m["sft_steps"]), Loss: finite(m["sft_loss"]),
 	}, nil

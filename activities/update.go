@@ -40,7 +40,7 @@ func (a *Activities) Update(ctx context.Context, in UpdateInput) (out UpdateOutp
 }
 
 // update trains the next version and commits the cycle.
-func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) error {
+func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fence, err := s.deps.Store.AcquireLease(ctx, s.run, s.holder(), leaseTime)
@@ -52,19 +52,24 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) error {
 	if err != nil {
 		return err
 	}
-	current, err := s.load(ctx, in.Behaviour)
+	from, before, err := s.version(ctx, in.Behaviour)
 	if err != nil {
 		return err
 	}
-	var before state
-	if err := s.readState(ctx, in.Behaviour, &before); err != nil {
+	current, err := s.load(ctx, in.Behaviour, from)
+	if err != nil {
 		return err
 	}
+	// From here on what is in memory is no version until the next one is published: half a step may have been taken.
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.drop())
+		}
+	}()
 	loaded := p.seconds()
 	result, err := s.learn(ctx, current, learning{in: in, scored: scored, beta: before.Beta}, p)
 	if err != nil {
-		// Half a step may have been taken: what is in memory is no version any more.
-		return errors.Join(err, s.drop())
+		return err
 	}
 	learned := p.seconds()
 	p.phase("store version", "")
@@ -72,7 +77,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) error {
 		Beta: result.Beta, Prompts: (in.Iteration + 1) * s.job.Prompts,
 	})
 	if err != nil {
-		return errors.Join(err, s.drop())
+		return err
 	}
 	metrics, err := numbers(result.Stats)
 	if err != nil {
@@ -86,7 +91,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) error {
 		Prompts: s.ends(in.Iteration, scored, result.Targets), Targets: targetsOf(scored, result.Targets), Metrics: metrics,
 	})
 	if err != nil {
-		return errors.Join(err, s.drop())
+		return err
 	}
 	current.version = in.Behaviour + 1
 	return nil
@@ -117,17 +122,14 @@ func (s *session) scored(ctx context.Context, iteration int) ([]ppo.Scored, erro
 }
 
 // load is the learner at a version: the one in memory, or one made from what is stored.
-func (s *session) load(ctx context.Context, version int) (*learner, error) {
+func (s *session) load(ctx context.Context, version int, stored storage.Version) (*learner, error) {
 	if s.learner != nil && s.learner.version == version {
 		return s.learner, nil
 	}
 	if err := s.drop(); err != nil {
 		return nil, err
 	}
-	stored, err := s.deps.Store.Version(ctx, s.run, version)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	l := &learner{version: version}
 	if l.params, err = loadWeights(ctx, s.deps.Blobs, stored.Weights); err != nil {
 		return nil, err

@@ -41,6 +41,25 @@ func writeMetrics(ctx context.Context, e executor, run pgtype.UUID, iteration in
 	return err
 }
 
+// IterationMetrics are the numbers of one iteration, empty where there are none; -1 is what came before the first cycle.
+func (s *Store) IterationMetrics(ctx context.Context, run hone.RunID, iteration int) (map[string]float64, error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, "SELECT name, value FROM iteration_metrics WHERE run_id = $1 AND iteration = $2", string(run), iteration)
+	if err != nil {
+		return nil, fail(ctx, err, "metrics of iteration %d of run %s", iteration, run)
+	}
+	metrics := make(map[string]float64)
+	var name string
+	var value float64
+	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
+		metrics[name] = value
+		return nil
+	})
+	return metrics, fail(ctx, err, "metrics of iteration %d of run %s", iteration, run)
+}
+
 // Metrics are all numbers of a run by iteration; -1 is what came before the first cycle.
 func (s *Store) Metrics(ctx context.Context, run hone.RunID) (map[int]map[string]float64, error) {
 	if _, err := runKey(run); err != nil {

@@ -102,6 +102,17 @@ func TestRunsShowProgress(t *testing.T) {
 	metrics, err := s.Metrics(t.Context(), run)
 	require.NoError(t, err)
 	require.Len(t, metrics, 2)
+	for iteration, want := range metrics {
+		one, err := s.IterationMetrics(t.Context(), run, iteration)
+		require.NoError(t, err)
+		require.Len(t, one, len(want))
+		for name := range want {
+			require.Equal(t, math.Float64bits(want[name]), math.Float64bits(one[name]), name)
+		}
+	}
+	none, err := s.IterationMetrics(t.Context(), run, 99)
+	require.NoError(t, err)
+	require.Empty(t, none)
 }
 
 func TestUnknownRunsAndMalformedOnes(t *testing.T) {
