@@ -24,6 +24,9 @@ type Config struct {
 	Hidden int `json:"hidden" yaml:"hidden"`
 	// Context is the largest number of tokens of a sequence, prompt included.
 	Context int `json:"context" yaml:"context"`
+	// Window is the number of tokens that each one attends to, itself and the Window-1 before it; 0 means all. Jiang et al.
+	// 2023, arXiv:2310.06825, sec. 2.
+	Window int `json:"window" yaml:"window"`
 	// RopeTheta is the base of the rotary frequencies, > 1.
 	RopeTheta float32 `json:"rope_theta" yaml:"rope_theta"`
 	// NormEps is added to mean squares in RMSNorm, > 0.
@@ -95,6 +98,9 @@ func (c Config) Validate() error {
 	}
 	if c.KVHeads > 0 && c.Heads%c.KVHeads != 0 {
 		fault("kv_heads %d must divide heads %d", c.KVHeads, c.Heads)
+	}
+	if c.Window < 0 || c.Window > maxDimension {
+		fault("window is %d, must be 0 (all) to %d", c.Window, maxDimension)
 	}
 	if !(c.RopeTheta > 1) || math.IsInf(float64(c.RopeTheta), 0) {
 		fault("rope_theta is %g, must be more than 1", c.RopeTheta)

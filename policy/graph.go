@@ -23,7 +23,7 @@ func newBuilder(params, grads *Params, pack *op.Pack, rotary *kernel.Rotary) *bu
 	c := params.config
 	return &builder{
 		graph: gorgonia.NewGraph(), pack: pack, params: params, grads: grads,
-		heads: op.Heads{Query: c.Heads, Key: c.KVHeads, Dim: c.HeadDim(), Rotary: rotary},
+		heads: op.Heads{Query: c.Heads, Key: c.KVHeads, Dim: c.HeadDim(), Window: c.Window, Rotary: rotary},
 	}
 }
 

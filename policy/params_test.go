@@ -26,11 +26,12 @@ func TestConfigReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	err := policy.Config{
 		Vocab: 0, Width: 30, Layers: -1, Heads: 4, KVHeads: 3, Hidden: 1, Context: 1 << 21, RopeTheta: 1, NormEps: float32(math.NaN()),
+		Window: -1,
 	}.Validate()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	for _, part := range []string{
 		"vocab is 0", "layers is -1", "width 30 over 4 heads is 7.5", "kv_heads 3 must divide heads 4", "context is 2097152", "rope_theta is 1",
-		"norm_eps is NaN",
+		"norm_eps is NaN", "window is -1",
 	} {
 		require.ErrorContains(t, err, part)
 	}

@@ -76,7 +76,9 @@ func trainer(t testing.TB, p *policy.Params, o policy.TrainerOptions) *policy.Tr
 func configs() map[string]policy.Config {
 	tied, untied := tiny(), tiny()
 	untied.Untied = true
-	return map[string]policy.Config{"tied": tied, "untied": untied}
+	window := tiny()
+	window.Window = 3
+	return map[string]policy.Config{"tied": tied, "untied": untied, "window": window}
 }
 
 func TestEvaluateAgreesWithTheTwin(t *testing.T) {

@@ -77,7 +77,7 @@ func (t twin) hidden(tokens []int32) [][]float64 {
 			t.rotate(q, i)
 			t.rotate(k, i)
 			keys, values = append(keys, k), append(values, t.times(name("self_attn.v_proj"), h))
-			add(x, t.times(name("self_attn.o_proj"), t.attend(q, keys, values)))
+			add(x, t.times(name("self_attn.o_proj"), t.attend(q, t.seen(keys), t.seen(values))))
 		}
 		for _, x := range xs {
 			h := t.norm(name("post_attention_layernorm"), x)
@@ -92,6 +92,14 @@ func (t twin) hidden(tokens []int32) [][]float64 {
 		xs[i] = t.norm("model.norm.weight", x)
 	}
 	return xs
+}
+
+// seen are the keys or values that the window leaves to the last of them.
+func (t twin) seen(all [][]float64) [][]float64 {
+	if t.config.Window == 0 {
+		return all
+	}
+	return all[max(0, len(all)-t.config.Window):]
 }
 
 func (t twin) attend(q []float64, keys, values [][]float64) []float64 {

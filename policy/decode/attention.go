@@ -54,32 +54,40 @@ func (w *worker) store(layer, i int, f feed) {
 	}
 }
 
-// attend writes row i of mixed: for each head, softmax(q k / sqrt(C)) v over the feed's sequence up to the feed itself. Heads
-// that share a key head are taken together, block by block, while the block is at hand. Vaswani et al. 2017, arXiv:1706.03762,
-// eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
+// firstSeen is the first position that the window leaves to a token at the given one.
+func (e *Engine) firstSeen(at int) int {
+	if e.config.Window == 0 {
+		return 0
+	}
+	return max(0, at+1-e.config.Window)
+}
+
+// attend writes row i of mixed: for each head, softmax(q k / sqrt(C)) v over the feed's sequence from the window's
+// start up to the feed itself. Heads that share a key head are taken together, block by block, while the block is at hand.
+// Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
 func (w *worker) attend(layer, i int, f feed) {
 	e := w.engine
 	shape, width := e.pool.shape, e.pool.shape.width
-	length, shared := f.at+1, e.config.Heads/e.config.KVHeads
+	length, first, shared := f.at+1, e.firstSeen(f.at), e.config.Heads/e.config.KVHeads
 	scale := float32(1 / math.Sqrt(float64(width)))
 	out := w.mixed[i*e.config.Width : (i+1)*e.config.Width]
 	clear(out)
 	for g := range shape.heads {
 		queries := w.qkv[i*e.qkvWidth()+g*shared*width:][:shared*width]
 		mixed := out[g*shared*width:][:shared*width]
-		for from := 0; from < length; from += blockLen {
-			to := min(from+blockLen, length)
-			keys := f.seq.blocks[from/blockLen][shape.keys(layer, g):][:shape.piece()]
+		for from := first; from < length; from += blockLen - from%blockLen {
+			to := min(from-from%blockLen+blockLen, length)
+			keys := f.seq.blocks[from/blockLen][shape.keys(layer, g):][from%blockLen*width : shape.piece()]
 			for h := range shared {
 				e.attention.scores(w.scores[h*length+from:h*length+to], queries[h*width:(h+1)*width], keys, scale)
 			}
 		}
 		for h := range shared {
-			e.set.Softmax(w.scores[h*length : (h+1)*length])
+			e.set.Softmax(w.scores[h*length+first : (h+1)*length])
 		}
-		for from := 0; from < length; from += blockLen {
-			to := min(from+blockLen, length)
-			values := f.seq.blocks[from/blockLen][shape.values(layer, g):][:shape.piece()]
+		for from := first; from < length; from += blockLen - from%blockLen {
+			to := min(from-from%blockLen+blockLen, length)
+			values := f.seq.blocks[from/blockLen][shape.values(layer, g):][from%blockLen*width : shape.piece()]
 			for h := range shared {
 				e.attention.mix(mixed[h*width:(h+1)*width], w.scores[h*length+from:h*length+to], values)
 			}

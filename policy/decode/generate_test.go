@@ -75,19 +75,21 @@ func requireTwin(t *testing.T, w twin, i int, req decode.Request, got decode.Res
 func TestGenerateAgreesWithTwin(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name   string
-		set    *kernel.Set
-		untied bool
+		name string
+		set  *kernel.Set
+		edit func(c *policy.Config)
 	}{
-		{"best kernels", bestSet(t), false},
-		{"portable kernels", kernel.Portable(), false},
-		{"untied", bestSet(t), true},
+		{"best kernels", bestSet(t), func(*policy.Config) {}},
+		{"portable kernels", kernel.Portable(), func(*policy.Config) {}},
+		{"untied", bestSet(t), func(c *policy.Config) { c.Untied = true }},
+		{"window", bestSet(t), func(c *policy.Config) { c.Window = 9 }},
+		{"window of a cache block", bestSet(t), func(c *policy.Config) { c.Window = 32 }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			config := small()
-			config.Untied = test.untied
+			test.edit(&config)
 			params := randomParams(t, config)
 			reqs := mixedRequests(t, 23)
 			results, err := newEngine(t, params, test.set, decode.Options{}).Generate(t.Context(), reqs)

@@ -14,10 +14,19 @@ import (
 // The training graph and the cache give the same log-probabilities and values, at the sampling temperature.
 func TestGenerateAgreesWithTrainer(t *testing.T) {
 	t.Parallel()
-	for name, set := range map[string]*kernel.Set{"best": bestSet(t), "portable": kernel.Portable()} {
+	window := small()
+	window.Window = 37
+	for name, c := range map[string]struct {
+		set    *kernel.Set
+		config policy.Config
+	}{
+		"best":     {bestSet(t), small()},
+		"portable": {kernel.Portable(), small()},
+		"window":   {bestSet(t), window},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			params := randomParams(t, small())
+			set, params := c.set, randomParams(t, c.config)
 			reqs := mixedRequests(t, 40)
 			for i := range reqs {
 				reqs[i].Sampling.Temperature = 0.8

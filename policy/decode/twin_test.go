@@ -110,15 +110,19 @@ func (w twin) forward(tokens []hone.TokenID) (logits [][]float64, values []float
 			mixed := make([]float64, c.Width)
 			for head := range c.Heads {
 				from := head / (c.Heads / c.KVHeads) * headDim
-				scores := make([]float64, i+1)
+				first := 0
+				if c.Window > 0 {
+					first = max(0, i+1-c.Window)
+				}
+				scores := make([]float64, i+1-first)
 				for j := range scores {
 					for d := range headDim {
-						scores[j] += q[i][head*headDim+d] * k[j][from+d] / math.Sqrt(float64(headDim))
+						scores[j] += q[i][head*headDim+d] * k[first+j][from+d] / math.Sqrt(float64(headDim))
 					}
 				}
 				for j, p := range logSoftmax(scores, 1) {
 					for d := range headDim {
-						mixed[head*headDim+d] += math.Exp(p) * v[j][from+d]
+						mixed[head*headDim+d] += math.Exp(p) * v[first+j][from+d]
 					}
 				}
 			}

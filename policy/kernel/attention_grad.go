@@ -38,10 +38,11 @@ func (s *Set) attendGroupGrad(a Attention, u span, g AttentionGrad) {
 func (s *Set) attendBlockGrad(a Attention, u span, g AttentionGrad, buffer []float32, head, q0 int) {
 	d := a.HeadDim
 	m := min(queryBlock, u.length-q0)
-	n := q0 + m
+	k0 := u.firstKey(q0)
+	n := q0 + m - k0
 	p, ds := buffer[:queryBlock*u.stride], buffer[queryBlock*u.stride:]
 	query := (u.first+q0)*u.width + head*d
-	key, value := u.first*u.width+u.key, u.first*u.width+u.value
+	key, value := (u.first+k0)*u.width+u.key, (u.first+k0)*u.width+u.value
 	result := (u.first+q0)*u.columns + head*d
 
 	s.scores(p, g.Packed, u, head*d, q0, m)
@@ -50,7 +51,8 @@ func (s *Set) attendBlockGrad(a Attention, u span, g AttentionGrad, buffer []flo
 		at := result + i*u.columns
 		delta := s.vectors.dot(g.DOut[at:at+d], g.Out[at:at+d])
 		row := p[i*u.stride : i*u.stride+(n+7)&^7]
-		s.expPrefix(row, q0+i+1, -g.LSE[(u.first+q0+i)*a.Heads+head])
+		hide(row[:u.firstKey(q0+i)-k0])
+		s.expPrefix(row, q0+i+1-k0, -g.LSE[(u.first+q0+i)*a.Heads+head])
 		grad := ds[i*u.stride : i*u.stride+n]
 		s.vectors.shift(-delta, grad)
 		s.vectors.mul(grad, row[:n])

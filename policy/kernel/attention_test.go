@@ -1,6 +1,7 @@
 package kernel_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -19,7 +20,11 @@ func slowAttention(a kernel.Attention, packed, dout []float32) (out, grad []floa
 			key := (a.Heads + h*a.KVHeads/a.Heads) * d
 			value := key + a.KVHeads*d
 			for i := int(a.Starts[b]); i < int(a.Starts[b+1]); i++ {
-				slowQuery(query{packed, dout, out, grad, width, i*width + h*d, (i*a.Heads + h) * d, key, value, int(a.Starts[b]), i, d, scale})
+				first := int(a.Starts[b])
+				if a.Window > 0 {
+					first = max(first, i+1-a.Window)
+				}
+				slowQuery(query{packed, dout, out, grad, width, i*width + h*d, (i*a.Heads + h) * d, key, value, first, i, d, scale})
 			}
 		}
 	}
@@ -76,6 +81,10 @@ func TestAttention(t *testing.T) {
 		"as many keys as queries": {Heads: 3, KVHeads: 3, HeadDim: 2, Starts: []int32{0, 5, 12}},
 		"groups and odd lengths":  {Heads: 4, KVHeads: 2, HeadDim: 8, Starts: []int32{0, 1, 8, 8, 73, 74}},
 		"several query blocks":    {Heads: 2, KVHeads: 1, HeadDim: 16, Starts: []int32{0, 64, 64 + 65, 64 + 65 + 150}},
+		"sees itself alone":       {Heads: 2, KVHeads: 1, HeadDim: 8, Window: 1, Starts: []int32{0, 1, 3, 70}},
+		"window within a block":   {Heads: 4, KVHeads: 2, HeadDim: 8, Window: 5, Starts: []int32{0, 4, 9, 9, 80, 150}},
+		"window over blocks":      {Heads: 2, KVHeads: 2, HeadDim: 8, Window: 100, Starts: []int32{0, 99, 99 + 101, 99 + 101 + 300}},
+		"window of a block":       {Heads: 2, KVHeads: 1, HeadDim: 16, Window: 64, Starts: []int32{0, 64, 64 + 65, 64 + 65 + 200}},
 	}
 	for name, a := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -110,4 +119,62 @@ func TestAttentionSeesNeitherTheFutureNorOtherSequences(t *testing.T) {
 		require.Equal(t, before[:7*8], out[:7*8], "tokens before the changed one, in both sequences")
 		require.NotEqual(t, before[7*8:], out[7*8:])
 	})
+}
+
+func TestAttentionWithAWindowAsLongAsTheSequenceIsAttention(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *kernel.Set) {
+		a := kernel.Attention{Heads: 2, KVHeads: 1, HeadDim: 8, Starts: []int32{0, 5, 155}}
+		packed, dout := normal(rng("p"), 155*a.Width()), normal(rng("d"), 155*16)
+		run := func(window int) (out, grad []float32) {
+			a.Window = window
+			out, grad = make([]float32, 155*16), make([]float32, len(packed))
+			lse := make([]float32, 155*2)
+			s.Attend(a, out, lse, packed)
+			s.AttendGrad(a, kernel.AttentionGrad{DPacked: grad, DOut: dout, Out: out, LSE: lse, Packed: packed})
+			return out, grad
+		}
+		out, grad := run(0)
+		for _, window := range []int{150, 1 << 20} {
+			windowed, windowedGrad := run(window)
+			require.Equal(t, out, windowed)
+			require.Equal(t, grad, windowedGrad)
+		}
+	})
+}
+
+// What no query of a block sees is not read: a NaN there would spread through the products otherwise.
+func TestAttentionSkipsWhatIsOutsideOfTheWindow(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *kernel.Set) {
+		a := kernel.Attention{Heads: 2, KVHeads: 1, HeadDim: 4, Window: 10, Starts: []int32{0, 200}}
+		packed := normal(rng("p"), 200*a.Width())
+		for i := range 55 * a.Width() {
+			packed[i] = float32(math.NaN())
+		}
+		out, lse := make([]float32, 200*8), make([]float32, 200*2)
+		s.Attend(a, out, lse, packed)
+		for i, v := range out[64*8:] {
+			require.False(t, math.IsNaN(float64(v)), "token %d", 64+i/8)
+		}
+		require.True(t, math.IsNaN(float64(out[54*8])))
+	})
+}
+
+func BenchmarkAttention(b *testing.B) {
+	s, err := kernel.Open()
+	require.NoError(b, err)
+	const tokens = 2048
+	for _, window := range []int{0, 256} {
+		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
+			a := kernel.Attention{Heads: 6, KVHeads: 2, HeadDim: 64, Window: window, Starts: []int32{0, tokens}}
+			packed, dout := normal(rng("p"), tokens*a.Width()), normal(rng("d"), tokens*a.Heads*a.HeadDim)
+			out, lse, grad := make([]float32, len(dout)), make([]float32, tokens*a.Heads), make([]float32, len(packed))
+			for b.Loop() {
+				s.Attend(a, out, lse, packed)
+				s.AttendGrad(a, kernel.AttentionGrad{DPacked: grad, DOut: dout, Out: out, LSE: lse, Packed: packed})
+			}
+			b.ReportMetric(float64(tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
 }

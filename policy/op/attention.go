@@ -6,14 +6,14 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Attention is causal grouped-query attention within each sequence. packed is [N, (Query+2*Key)*Dim], rows of queries, keys and
-// values, already rotated; the result is [N, Query*Dim].
+// Attention is causal grouped-query attention within each sequence and the window of h. packed is [N, (Query+2*Key)*Dim],
+// rows of queries, keys and values, already rotated; the result is [N, Query*Dim].
 func Attention(p *Pack, packed *gorgonia.Node, h Heads) (*gorgonia.Node, error) {
 	if err := expect("attention", "packed rows", packed, p.capacity, h.width()); err != nil {
 		return nil, err
 	}
 	shape := func() kernel.Attention {
-		return kernel.Attention{Heads: h.Query, KVHeads: h.Key, HeadDim: h.Dim, Starts: p.seq.Starts}
+		return kernel.Attention{Heads: h.Query, KVHeads: h.Key, HeadDim: h.Dim, Window: h.Window, Starts: p.seq.Starts}
 	}
 	lse := make([]float32, p.capacity*h.Query)
 	return p.add(&operator{

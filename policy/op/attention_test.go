@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -16,6 +17,18 @@ const packedWidth = 8 * 4
 
 func TestAttention(t *testing.T) {
 	t.Parallel()
+	for _, window := range []int{0, 1, 4} {
+		t.Run(fmt.Sprintf("window=%d", window), func(t *testing.T) {
+			t.Parallel()
+			checkAttention(t, window)
+		})
+	}
+}
+
+func checkAttention(t *testing.T, window int) {
+	t.Helper()
+	heads := heads
+	heads.Window = window
 	x, seq := poison(normal(rng("x"), capacity, packedWidth)), sequences(4)
 	c := build(t, []*tensor.Dense{x}, seq, func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
 		return op.Attention(p, in[0], heads)
@@ -26,7 +39,11 @@ func TestAttention(t *testing.T) {
 		first := int(seq.Starts[b])
 		for i := first; i < int(seq.Starts[b+1]); i++ {
 			for h := range heads.Query {
-				want = append(want, attend(x, first, i, h)...)
+				seen := first
+				if window > 0 {
+					seen = max(first, i+1-window)
+				}
+				want = append(want, attend(x, seen, i, h)...)
 			}
 		}
 	}

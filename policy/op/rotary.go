@@ -12,6 +12,8 @@ const rotaryGrain = 128
 type Heads struct {
 	// Query and Key are the numbers of query heads and of key (and value) heads; Dim is the length of each.
 	Query, Key, Dim int
+	// Window is the number of tokens that each one attends to, itself included; 0 means all.
+	Window int
 	// Rotary has the positions of the context.
 	Rotary *kernel.Rotary
 }
