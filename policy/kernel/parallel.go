@@ -22,32 +22,53 @@ func (s *Set) Parallel(n, grain int, f func(lo, hi int)) {
 		}
 		return
 	}
-	var (
-		next    atomic.Int64
-		group   sync.WaitGroup
-		failure atomic.Pointer[any]
-	)
-	work := func() {
-		defer func() {
-			if r := recover(); r != nil {
-				failure.CompareAndSwap(nil, &r)
-				next.Store(int64(pieces))
-			}
-		}()
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= pieces {
-				return
-			}
-			f(i*grain, min((i+1)*grain, n))
-		}
+	j, ok := s.jobs.Get().(*parallelJob)
+	if !ok {
+		j = new(parallelJob)
+		j.run = j.work
 	}
+	j.n, j.grain, j.f = n, grain, f
+	j.next.Store(0)
+	j.group.Add(workers)
 	for range workers - 1 {
-		group.Go(work)
+		go j.run()
 	}
-	work()
-	group.Wait()
-	if r := failure.Load(); r != nil {
-		panic(*r)
+	j.run()
+	j.group.Wait()
+	failure := j.failure.Swap(nil)
+	j.f = nil
+	s.jobs.Put(j)
+	if failure != nil {
+		panic(*failure)
+	}
+}
+
+// parallelJob is one call of Parallel at work. It is used again, so that a call allocates nothing.
+type parallelJob struct {
+	n, grain int
+	f        func(lo, hi int)
+	// run is work, as a value that starting a goroutine needn't make.
+	run     func()
+	next    atomic.Int64
+	group   sync.WaitGroup
+	failure atomic.Pointer[any]
+}
+
+// work does pieces until there are none left.
+func (j *parallelJob) work() {
+	defer j.group.Done()
+	defer func() {
+		if r := recover(); r != nil {
+			failure := r
+			j.failure.CompareAndSwap(nil, &failure)
+			j.next.Store(int64(j.n)) // at least the number of pieces
+		}
+	}()
+	for {
+		lo := (int(j.next.Add(1)) - 1) * j.grain
+		if lo >= j.n {
+			return
+		}
+		j.f(lo, min(lo+j.grain, j.n))
 	}
 }

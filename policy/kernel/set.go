@@ -27,6 +27,8 @@ type Set struct {
 	gemm        gemmFunc
 	vectors     vectors
 	scratch     sync.Pool
+	// jobs are idle states of Parallel.
+	jobs sync.Pool
 }
 
 // gemmFunc computes a product whose slices have been checked and are not empty.
