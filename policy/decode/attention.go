@@ -45,7 +45,7 @@ func (w *worker) store(layer, i int, f feed) {
 	row := w.qkv[i*width : (i+1)*width]
 	queries, keys := e.config.Width, shape.heads*shape.width
 	e.rotary.Rotate(row[:queries+keys], f.at)
-	block, slot := f.seq.blocks[f.at/blockLen], f.at%blockLen*shape.width
+	block, slot := f.row.blocks[f.at/blockLen].data, f.at%blockLen*shape.width
 	for g := range shape.heads {
 		key := row[queries+g*shape.width:]
 		value := row[queries+keys+g*shape.width:]
@@ -62,7 +62,7 @@ func (e *Engine) firstSeen(at int) int {
 	return max(0, at+1-e.config.Window)
 }
 
-// attend writes row i of mixed: for each head, softmax(q k / sqrt(C)) v over the feed's sequence from the window's
+// attend writes row i of mixed: for each head, softmax(q k / sqrt(C)) v over the feed's text from the window's
 // start up to the feed itself. Heads that share a key head are taken together, block by block, while the block is at hand.
 // Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
 func (w *worker) attend(layer, i int, f feed) {
@@ -77,7 +77,7 @@ func (w *worker) attend(layer, i int, f feed) {
 		mixed := out[g*shared*width:][:shared*width]
 		for from := first; from < length; from += blockLen - from%blockLen {
 			to := min(from-from%blockLen+blockLen, length)
-			keys := f.seq.blocks[from/blockLen][shape.keys(layer, g):][from%blockLen*width : shape.piece()]
+			keys := f.row.blocks[from/blockLen].data[shape.keys(layer, g):][from%blockLen*width : shape.piece()]
 			for h := range shared {
 				e.attention.scores(w.scores[h*length+from:h*length+to], queries[h*width:(h+1)*width], keys, scale)
 			}
@@ -87,7 +87,7 @@ func (w *worker) attend(layer, i int, f feed) {
 		}
 		for from := first; from < length; from += blockLen - from%blockLen {
 			to := min(from-from%blockLen+blockLen, length)
-			values := f.seq.blocks[from/blockLen][shape.values(layer, g):][from%blockLen*width : shape.piece()]
+			values := f.row.blocks[from/blockLen].data[shape.values(layer, g):][from%blockLen*width : shape.piece()]
 			for h := range shared {
 				e.attention.mix(mixed[h*width:(h+1)*width], w.scores[h*length+from:h*length+to], values)
 			}

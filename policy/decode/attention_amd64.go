@@ -18,9 +18,10 @@ func scoresAVX2(scores, query, keys *float32, n, width int, scale float32)
 //go:noescape
 func mixAVX2(out, weights, values *float32, n, width int)
 
-// fastAttention gives the functions in assembly where the set computes with AVX2 itself, which its fingerprint then says.
+// fastAttention gives the functions in assembly, unless the set is to do without. Other sets use AVX2 themselves, as their
+// fingerprints say.
 func fastAttention(set *kernel.Set, width int) (attention, bool) {
-	if set.Name() != kernel.NameOpenBLAS || !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || width%8 != 0 {
+	if set.Name() == kernel.NamePortable || !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || width%8 != 0 {
 		return attention{}, false
 	}
 	return attention{

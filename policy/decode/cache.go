@@ -1,7 +1,6 @@
 package decode
 
-// The cache holds every live sequence's keys and values. It is made of blocks of blockLen positions, taken as a sequence grows
-// and given back when it ends, so memory follows what is in use. A block is one allocation:
+// The cache holds keys and values in blocks of blockLen positions. A block is one allocation:
 //
 //	layer 0: keys of head 0   [blockLen, C]   C is the width of a head
 //	         keys of head 1   [blockLen, C]
@@ -9,7 +8,8 @@ package decode
 //	         values of head 1 [blockLen, C]
 //	layer 1: ...
 //
-// Each query reads whole contiguous pieces of it.
+// Each query reads whole contiguous pieces of it. Sequences with a common prefix hold the same blocks; whoever writes holds the
+// block alone, but for the tree of prefixes, which reads only what was written before.
 
 // blockLen is the number of positions of a block.
 const blockLen = 32
@@ -29,26 +29,78 @@ func (s cacheShape) keys(layer, head int) int { return (layer*2*s.heads + head) 
 // values is the offset of a head's values within a block.
 func (s cacheShape) values(layer, head int) int { return s.keys(layer, head) + s.heads*s.piece() }
 
-// pool is the blocks that no sequence holds. It grows as they are asked for and never shrinks. It serves one goroutine.
+// copy copies the first n positions of a block.
+func (s cacheShape) copy(to, from []float32, n int) {
+	for i := 0; i < len(from); i += s.piece() {
+		copy(to[i:i+n*s.width], from[i:])
+	}
+}
+
+// block is the keys and values of up to blockLen positions.
+type block struct {
+	data []float32
+	// refs is the number of sequences that hold it, and one more while it is in the tree.
+	refs int
+	node
+}
+
+// pool owns the blocks: those that sequences hold, those that only the tree of prefixes holds, and the free ones. It grows to
+// limit blocks before it gives up prefixes, and beyond where sequences need more; it never shrinks. It serves one goroutine.
 type pool struct {
 	shape cacheShape
-	free  [][]float32
+	limit int
+	free  []*block
+	// made is the number of all blocks, idle that of those that the tree alone holds.
+	made, idle int
+	// evicted counts the blocks that the tree gave up for want of room.
+	evicted int
+	// root of the tree is no block of its own; as a member of the ring of use it stands between the newest and the oldest.
+	root block
 }
 
-func (p *pool) take() []float32 {
-	if n := len(p.free); n > 0 {
-		block := p.free[n-1]
-		p.free = p.free[:n-1]
-		return block
+func newPool(shape cacheShape, limit int) *pool {
+	p := &pool{shape: shape, limit: limit}
+	p.root.older, p.root.newer = &p.root, &p.root
+	return p
+}
+
+// take gives a block that nobody else holds; it may hold anything.
+func (p *pool) take() *block {
+	if len(p.free) == 0 && p.made >= p.limit && p.idle > 0 {
+		p.evict()
 	}
-	return make([]float32, p.shape.size())
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		b.refs = 1
+		return b
+	}
+	p.made++
+	return &block{data: make([]float32, p.shape.size()), refs: 1}
 }
 
-func (p *pool) give(blocks [][]float32) { p.free = append(p.free, blocks...) }
+// hold adds a reference.
+func (p *pool) hold(b *block) {
+	if b.parent != nil && b.refs == 1 {
+		p.idle--
+	}
+	b.refs++
+}
+
+// drop takes a reference away; with the last one the block is free.
+func (p *pool) drop(b *block) {
+	b.refs--
+	switch {
+	case b.refs == 0:
+		p.free = append(p.free, b)
+	case b.parent != nil && b.refs == 1:
+		p.idle++
+	}
+}
 
 // cached is one sequence's part of the cache.
 type cached struct {
-	blocks [][]float32
+	blocks []*block
 	// length is the number of positions that are written.
 	length int
 }
@@ -60,17 +112,10 @@ func (c *cached) reserve(p *pool, n int) {
 	}
 }
 
-// release gives all blocks back.
+// release lets go of all blocks.
 func (c *cached) release(p *pool) {
-	p.give(c.blocks)
-	c.blocks, c.length = c.blocks[:0], 0
-}
-
-// copyFrom makes c, which has nothing, equal to another sequence.
-func (c *cached) copyFrom(p *pool, other *cached) {
-	c.reserve(p, other.length)
-	c.length = other.length
-	for i, block := range c.blocks {
-		copy(block, other.blocks[i])
+	for _, b := range c.blocks {
+		p.drop(b)
 	}
+	c.blocks, c.length = c.blocks[:0], 0
 }

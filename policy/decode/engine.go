@@ -2,19 +2,27 @@
 // sequence's keys and values in a cache, so that a token costs one pass of one row through the network. It shares its kernels
 // and its parameters with the training graph, and both give the same log-probabilities and values to 1e-5.
 //
-// All live sequences advance together, one token a step. Every request has a random stream of its own, so its tokens do not
-// depend on its neighbours' draws. A result does not depend on the number of processors. Nor do its bits depend on which other
-// requests shared the call, where the matrix product treats all rows alike: all products have the same few row counts.
-// OpenBLAS 0.3.21 does so on AVX-512 processors; on AVX2 ones (its Haswell and Zen cores) the last bit can differ.
+// All live sequences advance together: in a step each feeds the tokens that its cache lacks, the whole prompt at first and then
+// one token at a time, and all of them go through the network in a few large tiles. A sequence that ends leaves its place to
+// the next request in the following step (Yu et al. 2022, Orca, section 3).
 //
-// The package knows no task, no reward and no search. It does not schedule: requests beyond [Options].MaxLive wait for the
-// whole wave before them.
+// The cache is made of blocks that sequences share (Kwon et al. 2023, arXiv:2309.06180, section 4). A tree of prefixes
+// remembers what the blocks hold, over all calls to an Engine: a prompt that begins like an earlier text, with its completion,
+// feeds only what is new. So samples of one prompt read it once, and the branches of a search their common steps.
+//
+// Every request has a random stream of its own, so its tokens do not depend on its neighbours' draws. A result does not depend
+// on the number of processors. Nor do its bits depend on which other requests shared a step or on what was cached, where the
+// matrix product treats all rows alike: all products have the same few row counts. OpenBLAS 0.3.21 does so on AVX-512
+// processors; on AVX2 ones (its Haswell and Zen cores) the last bit can differ.
+//
+// The package knows no task, no reward and no search.
 //
 // Letters of shapes: B rows of a step, T tokens, V vocabulary, D model width, H heads, G key/value heads, C width of a head,
 // F hidden width of the feed-forward part.
 package decode
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/hone-rl/hone"
@@ -25,15 +33,36 @@ import (
 
 // Options bound what an Engine uses. The zero value is the default.
 type Options struct {
-	// MaxLive is the most sequences that advance together, >= 1; 0 means 512. More requests are worked off in waves of MaxLive
-	// in their order. The cache grows to at most MaxLive times the context: 2 * layers * key/value heads * head width * 4
-	// bytes a position, which is 2.5 KiB for the 1M preset.
+	// MaxLive is the most sequences that advance together, >= 1; 0 means 512. Further requests start in their order as others
+	// end.
 	MaxLive int
+	// CacheBytes is the memory for keys and values that is filled before any are given up, those not used for longest first,
+	// >= 0; 0 means 256 MiB. Live sequences take more if they need more: at most MaxLive times the context. A position takes
+	// 2 * layers * key/value heads * head width * 4 bytes, which is 2.5 KiB for the 1M preset.
+	CacheBytes int
 }
 
-// defaultMaxLive keeps the cache of the 1M preset's usual sequences, of 56 tokens, below 100 MB. The rate hardly depends on it
-// from 64 up; few waves waste less where sequences end at different times.
-const defaultMaxLive = 512
+// The defaults. 512 live sequences of the 1M preset's usual 56 tokens hold below 100 MB; the rate hardly depends on their
+// number from 256 up. The rest of the cache has room for the trees of a search over a few dozen problems.
+const (
+	defaultMaxLive    = 512
+	defaultCacheBytes = 256 << 20
+)
+
+// Stats count what an Engine has done since it was made.
+type Stats struct {
+	// Fed and Reused are the given tokens (prompts, and the sequences that Score takes) that went through the network, and
+	// those whose keys and values were in the cache. Of every request's prompt at least the last token is fed.
+	Fed, Reused int
+	// Generated is the number of sampled tokens.
+	Generated int
+	// Steps is the number of passes over all live sequences.
+	Steps int
+	// Blocks is the number of cache blocks of BlockTokens positions that hold something, for a live sequence or for later.
+	Blocks, BlockTokens int
+	// Evicted is the number of times that a block was given up to make room.
+	Evicted int
+}
 
 // Engine generates with one version of the policy. It copies the weights, so training may go on beside it; after an update, a
 // new Engine is made. It owns its cache and serves one caller at a time; inside, it uses all processors.
@@ -46,10 +75,9 @@ type Engine struct {
 	rotary  *kernel.Rotary
 	// attention is the form of the sums over the cache that the set and the width of a head allow.
 	attention attention
-	pool      pool
-	// rows are the wave's, live those of them that are not finished, in the order of the requests.
-	rows []row
-	live []*row
+	pool      *pool
+	schedule  schedule
+	stats     Stats
 	// workers are idle; they are made as goroutines ask for them.
 	workers chan *worker
 }
@@ -63,11 +91,12 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 	if opts.MaxLive < 0 {
 		return nil, fmt.Errorf("max live %d: want 1 or more, or 0 for %d: %w", opts.MaxLive, defaultMaxLive, hone.ErrInvalid)
 	}
-	if opts.MaxLive == 0 {
-		opts.MaxLive = defaultMaxLive
+	if opts.CacheBytes < 0 {
+		return nil, fmt.Errorf("cache of %d bytes: want 1 or more, or 0 for %d: %w", opts.CacheBytes, defaultCacheBytes, hone.ErrInvalid)
 	}
+	maxLive := cmp.Or(opts.MaxLive, defaultMaxLive)
 	shape := cacheShape{layers: config.Layers, heads: config.KVHeads, width: config.Width / config.Heads}
-	return &Engine{
+	e := &Engine{
 		config:    config,
 		limits:    limits{vocab: config.Vocab, context: config.Context},
 		tok:       tok,
@@ -75,9 +104,17 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 		weights:   snapshot(params),
 		rotary:    kernel.NewRotary(shape.width, config.Context, config.RopeTheta),
 		attention: newAttention(set, shape.width),
-		pool:      pool{shape: shape},
-		rows:      make([]row, opts.MaxLive),
-		live:      make([]*row, 0, opts.MaxLive),
+		pool:      newPool(shape, cmp.Or(opts.CacheBytes, defaultCacheBytes)/(4*shape.size())),
+		schedule:  newSchedule(maxLive),
 		workers:   make(chan *worker, maxIdleWorkers),
-	}, nil
+	}
+	e.schedule.run = e.runTiles
+	return e, nil
+}
+
+// Stats are the counts up to now. Like all of Engine's methods it is not to be called while another runs.
+func (e *Engine) Stats() Stats {
+	stats := e.stats
+	stats.Blocks, stats.BlockTokens, stats.Evicted = e.pool.made-len(e.pool.free), blockLen, e.pool.evicted
+	return stats
 }

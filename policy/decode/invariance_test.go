@@ -1,10 +1,13 @@
 package decode_test
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/decode"
 	"github.com/hone-rl/hone/policy/kernel"
@@ -33,30 +36,82 @@ func requireRowsAlike(t *testing.T, set *kernel.Set) {
 	}
 }
 
-// With the 1M preset, what a request gives has the same bits alone, among others and in waves, and so has what Score says of it.
-func TestGenerateBitsDoNotDependOnNeighbours(t *testing.T) {
+// With the 1M preset, what a request gives has the same bits alone and among others, in any order and any grouping into calls,
+// with few and many places, with an empty, a filled and a tiny cache, and so has what Score says of it.
+func TestBitsDoNotDependOnScheduling(t *testing.T) {
 	t.Parallel()
 	set := bestSet(t)
 	requireRowsAlike(t, set)
 	config, err := policy.Preset(policy.Preset1M, token.Arithmetic().Vocab())
 	require.NoError(t, err)
 	params := randomParams(t, config)
-	reqs := mixedRequests(t, 150)
-	together, err := newEngine(t, params, set, decode.Options{}).Generate(t.Context(), reqs)
+	reqs := branches(t, newEngine(t, params, set, decode.Options{}), mixedRequests(t, 50))
+	want, err := newEngine(t, params, set, decode.Options{}).Generate(t.Context(), reqs)
 	require.NoError(t, err)
-	waves, err := newEngine(t, params, set, decode.Options{MaxLive: 37}).Generate(t.Context(), reqs)
-	require.NoError(t, err)
-	require.Equal(t, together, waves)
-	engine := newEngine(t, params, set, decode.Options{})
-	for i := 0; i < len(reqs); i += 13 {
-		alone, err := engine.Generate(t.Context(), reqs[i:i+1])
-		require.NoError(t, err)
-		require.Equal(t, together[i], alone[0], "request %d", i)
-		scores, err := engine.Score(t.Context(), []decode.Sequence{
-			{Prompt: reqs[i].Prompt, Tokens: alone[0].Tokens, Temperature: reqs[i].Sampling.Temperature},
+	tests := []struct {
+		name string
+		opts decode.Options
+		call int // requests a call
+	}{
+		{"one place", decode.Options{MaxLive: 1}, len(reqs)},
+		{"three places", decode.Options{MaxLive: 3}, 40},
+		{"many places", decode.Options{MaxLive: 512}, len(reqs)},
+		{"small calls", decode.Options{}, 7},
+		{"alone", decode.Options{}, 1},
+		{"tiny cache", decode.Options{MaxLive: 17, CacheBytes: 1}, 60},
+	}
+	for i, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			engine := newEngine(t, params, set, test.opts)
+			order := rand.New(rand.NewPCG(5, uint64(i))).Perm(len(reqs))
+			for call := range slices.Chunk(order, test.call) {
+				some := make([]decode.Request, len(call))
+				for k, i := range call {
+					some[k] = reqs[i]
+				}
+				got, err := engine.Generate(t.Context(), some)
+				require.NoError(t, err)
+				for k, i := range call {
+					require.Equal(t, want[i], got[k], "request %d", i)
+				}
+				requireScores(t, engine, some, got)
+			}
 		})
-		require.NoError(t, err)
-		require.Equal(t, alone[0].Logp, scores[0].Logp, "request %d", i)
-		require.Equal(t, alone[0].Values, scores[0].Values, "request %d", i)
+	}
+}
+
+// branches are the requests and, for each, one that goes on from some of its completion, and one that goes on from all of it.
+func branches(t *testing.T, engine *decode.Engine, reqs []decode.Request) []decode.Request {
+	t.Helper()
+	results, err := engine.Generate(t.Context(), reqs)
+	require.NoError(t, err)
+	all := slices.Clone(reqs)
+	for i, r := range results {
+		for k, n := range []int{len(r.Tokens) / 2, len(r.Tokens)} {
+			next := reqs[i]
+			next.Prompt = slices.Concat(reqs[i].Prompt, r.Tokens[:n])
+			next.Seed = hone.Seed(8, i, k)
+			all = append(all, next)
+		}
+	}
+	return all
+}
+
+// requireScores checks that Score gives the bits of the results.
+func requireScores(t *testing.T, engine *decode.Engine, reqs []decode.Request, results []decode.Result) {
+	t.Helper()
+	seqs := make([]decode.Sequence, len(reqs))
+	for i, req := range reqs {
+		seqs[i] = decode.Sequence{Prompt: req.Prompt, Tokens: results[i].Tokens, Temperature: req.Sampling.Temperature}
+	}
+	scores, err := engine.Score(t.Context(), seqs)
+	require.NoError(t, err)
+	for i, r := range results {
+		require.Equal(t, r.Logp, scores[i].Logp, "request %d", i)
+		require.Equal(t, r.Values, scores[i].Values, "request %d", i)
+		if r.Finish == hone.FinishLength {
+			require.Equal(t, r.Bootstrap, scores[i].Bootstrap, "request %d", i)
+		}
 	}
 }

@@ -29,13 +29,11 @@ func productRows(width, in int) int {
 	return largeRows
 }
 
-// feed is one token to put through the network: it becomes position at of its sequence, whose cache has room for it.
+// feed is one token to put through the network: it becomes position at of its row's text, whose cache has room for it.
 type feed struct {
-	seq   *cached
+	row   *row
 	token hone.TokenID
 	at    int
-	// span is the index of the span that it belongs to, if it comes from one.
-	span int
 }
 
 // worker holds the buffers of one goroutine. N is the number of feeds of a forward pass, at most tileRows.
@@ -118,6 +116,43 @@ func (w *worker) addProduct(n int, a []float32, weight matrix, out []float32) {
 		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1, a[lo*weight.in:], weight.in,
 			weight.data, weight.width, 1, out[lo*weight.stride:], weight.stride)
 	}
+}
+
+// run puts what the rows have to feed through the network, tileRows tokens at a time, and gives the outputs to the job.
+func (w *worker) run(rows []*row) {
+	w.feeds = w.feeds[:0]
+	for _, r := range rows {
+		from, to := r.length, len(r.text)
+		r.length = to
+		for at := from; at < to; at++ {
+			w.feeds = append(w.feeds, feed{row: r, token: r.text[at], at: at})
+			if len(w.feeds) == tileRows {
+				w.flush()
+			}
+		}
+	}
+	w.flush()
+}
+
+// flush puts the collected feeds through the network, and those whose outputs are wanted through its heads.
+func (w *worker) flush() {
+	w.forward(w.feeds)
+	width, n := w.engine.config.Width, 0
+	for i, f := range w.feeds {
+		if f.at < f.row.from {
+			continue
+		}
+		if n < i {
+			copy(w.norm[n*width:(n+1)*width], w.norm[i*width:(i+1)*width])
+			w.feeds[n] = f
+		}
+		n++
+	}
+	w.heads(n)
+	for i, f := range w.feeds[:n] {
+		w.engine.schedule.job.read(w, f.row, i, f.at)
+	}
+	w.feeds = w.feeds[:0]
 }
 
 // forward puts feeds, at most tileRows of them, through the network: it writes their keys and values to the cache and leaves

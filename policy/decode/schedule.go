@@ -1,0 +1,207 @@
+package decode
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hone-rl/hone"
+)
+
+// job is what the Engine works off: requests to complete, or sequences to score. Its methods other than read are called from
+// one goroutine.
+type job interface {
+	// begin gives the row the text and the position from which on outputs are read.
+	begin(r *row, index int)
+	// read takes the outputs for position at of the row from row i of the worker's logits and values: those of the token after it,
+	// and of the state it leads to. After the text's last position it appends what is to be fed next, or sets done or broken. It
+	// is called in the order of the positions, for different rows at the same time.
+	read(w *worker, r *row, i, at int)
+	// end takes a row that is done.
+	end(r *row)
+	// fault is the error of a row that is broken.
+	fault(r *row) error
+}
+
+// row is one sequence on its way. Its buffers are kept for the next one.
+type row struct {
+	cached
+	// index is the sequence's place in the job.
+	index int
+	// text is the prompt and what follows it. What is beyond the cache's length is fed in the coming step.
+	text []hone.TokenID
+	// from is the first position whose outputs are read.
+	from int
+	// waiting: not matched with the cache yet.
+	waiting bool
+	// done: all that was wanted is there. broken: the logits were not finite.
+	done, broken bool
+	completion
+}
+
+// schedule is the state of a job at work.
+type schedule struct {
+	job job
+	// free are the rows without a sequence; live those with one, in the order in which they came; fresh those that wait, a
+	// buffer.
+	free, live, fresh []*row
+	// fed are the live rows that take part in the step, tiles where they are cut.
+	fed   []*row
+	tiles []interval
+	// run is Engine.runTiles.
+	run func(lo, hi int)
+}
+
+// interval is the rows from first to last-1.
+type interval struct{ first, last int }
+
+func newSchedule(maxLive int) schedule {
+	s := schedule{live: make([]*row, 0, maxLive), fed: make([]*row, 0, maxLive), fresh: make([]*row, 0, maxLive)}
+	rows := make([]row, maxLive)
+	for i := range rows {
+		s.free = append(s.free, &rows[i])
+	}
+	return s
+}
+
+// stepFeeds is about the most tokens that are fed in a step, so that cancelling takes effect in time. Live sequences always
+// advance; prompts beyond it wait for the next step.
+const stepFeeds = 4096
+
+// work does a job of n sequences. It gives the number of those not done, with the error of the first broken one or the context's.
+func (e *Engine) work(ctx context.Context, n int, j job) (unfinished int, err error) {
+	s := &e.schedule
+	s.job = j
+	defer func() {
+		for _, r := range s.live {
+			r.release(e.pool)
+		}
+		s.free, s.live, s.job = append(s.free, s.live...), s.live[:0], nil
+	}()
+	for next := 0; next < n || len(s.live) > 0; {
+		for ; next < n && len(s.free) > 0; next++ {
+			r := s.free[len(s.free)-1]
+			s.free = s.free[:len(s.free)-1]
+			r.text, r.index, r.waiting, r.done, r.broken = r.text[:0], next, true, false, false
+			j.begin(r, next)
+			s.live = append(s.live, r)
+		}
+		if err := ctx.Err(); err != nil {
+			return n - next + len(s.live), err
+		}
+		if err := e.step(); err != nil {
+			return n - next + len(s.live), err
+		}
+	}
+	return 0, nil
+}
+
+// step feeds every live row what its cache lacks, and takes finished rows out.
+func (e *Engine) step() error {
+	s := &e.schedule
+	e.admit()
+	feeds := s.choose(e.pool)
+	s.cut(stepTile(feeds))
+	e.set.Parallel(len(s.tiles), 1, s.run)
+	e.stats.Steps++
+	return e.collect()
+}
+
+// admit matches waiting rows with the cache. One that could reuse more than half of what it lacks from another that is admitted
+// in this step waits for the next: samples of one prompt read it once. In the order of the texts, the one before has the
+// longest beginning in common.
+func (e *Engine) admit() {
+	s := &e.schedule
+	s.fresh = s.fresh[:0]
+	for _, r := range s.live {
+		if r.waiting {
+			s.fresh = append(s.fresh, r)
+		}
+	}
+	slices.SortStableFunc(s.fresh, func(a, b *row) int { return slices.Compare(a.text, b.text) })
+	var before []hone.TokenID
+	feeds := 0
+	for _, r := range s.fresh {
+		known := r.text[:r.from] // the outputs of the rest are wanted
+		have := e.pool.known(known)
+		lacks := len(r.text) - have
+		if feeds > 0 && (2*(common(before, known)-have) > lacks || feeds+lacks > stepFeeds) {
+			continue
+		}
+		e.pool.match(&r.cached, known)
+		r.waiting, before = false, r.text
+		feeds += lacks
+		e.stats.Fed += lacks
+		e.stats.Reused += have
+	}
+}
+
+// choose lists the rows that take part in the step, sees that their cache has room, and gives the number of their feeds.
+func (s *schedule) choose(p *pool) (feeds int) {
+	s.fed = s.fed[:0]
+	for _, r := range s.live {
+		if !r.waiting {
+			r.reserve(p, len(r.text))
+			feeds += len(r.text) - r.length
+			s.fed = append(s.fed, r)
+		}
+	}
+	return feeds
+}
+
+// cut divides the rows into tiles of at most size feeds; a row of more is a tile of its own.
+func (s *schedule) cut(size int) {
+	s.tiles = s.tiles[:0]
+	feeds := 0
+	for i, r := range s.fed {
+		n := len(r.text) - r.length
+		feeds += n
+		if i == 0 || feeds > size {
+			s.tiles = append(s.tiles, interval{first: i})
+			feeds = n
+		}
+		s.tiles[len(s.tiles)-1].last = i + 1
+	}
+}
+
+// runTiles puts the tiles from lo to hi-1 through the network.
+func (e *Engine) runTiles(lo, hi int) {
+	w := e.borrow()
+	defer e.giveBack(w)
+	for _, tile := range e.schedule.tiles[lo:hi] {
+		w.run(e.schedule.fed[tile.first:tile.last])
+	}
+}
+
+// collect enters new prompts and finished texts into the tree of prefixes, hands finished rows to the job, and keeps the others
+// live, in order.
+func (e *Engine) collect() error {
+	s := &e.schedule
+	for _, r := range s.fed {
+		if r.broken {
+			return s.job.fault(r)
+		}
+	}
+	kept := s.live[:0]
+	for _, r := range s.live {
+		if r.done || r.length == r.from+1 {
+			e.pool.keep(&r.cached, r.text[:r.length])
+		}
+		if r.done {
+			s.job.end(r)
+			r.release(e.pool)
+			s.free = append(s.free, r)
+			continue
+		}
+		kept = append(kept, r)
+	}
+	s.live = kept
+	return nil
+}
+
+// stepTile is the number of a step's feeds that go through the network together, on one processor: an eighth of them, in
+// whole products.
+func stepTile(feeds int) int {
+	const pieces = 8
+	tile := (feeds + pieces*smallRows - 1) / (pieces * smallRows) * smallRows
+	return min(tile, tileRows)
+}
