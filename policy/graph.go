@@ -61,9 +61,10 @@ func (b *builder) do(f func() (*gorgonia.Node, error)) *gorgonia.Node {
 	return n
 }
 
-func (b *builder) norm(x *gorgonia.Node, name string) *gorgonia.Node {
+// norm begins a sublayer.
+func (b *builder) norm(r *op.Residual, name string) *gorgonia.Node {
 	w := b.weight(name, name)
-	return b.do(func() (*gorgonia.Node, error) { return op.RMSNorm(b.pack, x, w, b.params.config.NormEps) })
+	return b.do(func() (*gorgonia.Node, error) { return r.Norm(w, b.params.config.NormEps) })
 }
 
 func (b *builder) linear(x *gorgonia.Node, first, last string) *gorgonia.Node {
@@ -71,26 +72,39 @@ func (b *builder) linear(x *gorgonia.Node, first, last string) *gorgonia.Node {
 	return b.do(func() (*gorgonia.Node, error) { return op.Linear(b.pack, x, w) })
 }
 
-func (b *builder) linearAdd(residual, x *gorgonia.Node, name string) *gorgonia.Node {
+// linearAdd ends a sublayer.
+func (b *builder) linearAdd(r *op.Residual, x *gorgonia.Node, name string) *gorgonia.Node {
 	w := b.weight(name, name)
-	return b.do(func() (*gorgonia.Node, error) { return op.LinearAdd(b.pack, residual, x, w) })
+	return b.do(func() (*gorgonia.Node, error) { return r.LinearAdd(x, w) })
+}
+
+// block is one layer of the transformer.
+func (b *builder) block(x *gorgonia.Node, layer int) *gorgonia.Node {
+	return b.do(func() (*gorgonia.Node, error) {
+		return op.Block(b.pack, x, func(x *gorgonia.Node) (*gorgonia.Node, error) {
+			y := b.feedForward(b.attention(x, layer), layer)
+			return y, b.err
+		})
+	})
 }
 
 // attention is x + attention(rotate(norm(x) Wqkv')) Wo'.
 func (b *builder) attention(x *gorgonia.Node, layer int) *gorgonia.Node {
-	h := b.norm(x, layerName(layer, "input_layernorm"))
+	r := op.NewResidual(b.pack, x)
+	h := b.norm(r, layerName(layer, "input_layernorm"))
 	h = b.linear(h, layerName(layer, "self_attn.q_proj"), layerName(layer, "self_attn.v_proj"))
 	h = b.do(func() (*gorgonia.Node, error) { return op.Rotate(b.pack, h, b.heads) })
 	h = b.do(func() (*gorgonia.Node, error) { return op.Attention(b.pack, h, b.heads) })
-	return b.linearAdd(x, h, layerName(layer, "self_attn.o_proj"))
+	return b.linearAdd(r, h, layerName(layer, "self_attn.o_proj"))
 }
 
 // feedForward is x + swiglu(norm(x) Wgate', norm(x) Wup') Wdown'.
 func (b *builder) feedForward(x *gorgonia.Node, layer int) *gorgonia.Node {
-	h := b.norm(x, layerName(layer, "post_attention_layernorm"))
+	r := op.NewResidual(b.pack, x)
+	h := b.norm(r, layerName(layer, "post_attention_layernorm"))
 	h = b.linear(h, layerName(layer, "mlp.gate_proj"), layerName(layer, "mlp.up_proj"))
 	h = b.do(func() (*gorgonia.Node, error) { return op.SwiGLU(b.pack, h) })
-	return b.linearAdd(x, h, layerName(layer, "mlp.down_proj"))
+	return b.linearAdd(r, h, layerName(layer, "mlp.down_proj"))
 }
 
 // model is the whole policy, from tokens to log-probabilities, entropies and values; detached says that values give the transformer no
@@ -100,10 +114,10 @@ func (b *builder) model(temperature float32, detached bool) Outputs {
 	embedding := b.weight(nameEmbedding, nameEmbedding)
 	x := b.do(func() (*gorgonia.Node, error) { return op.Embed(b.pack, embedding) })
 	for layer := range c.Layers {
-		x = b.attention(x, layer)
-		x = b.feedForward(x, layer)
+		x = b.block(x, layer)
 	}
-	x = b.norm(x, nameFinalNorm)
+	final := b.weight(nameFinalNorm, nameFinalNorm)
+	x = b.do(func() (*gorgonia.Node, error) { return op.RMSNorm(b.pack, x, final, c.NormEps) })
 	table := embedding
 	if c.Untied {
 		table = b.weight(nameOutput, nameOutput)

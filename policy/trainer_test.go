@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"testing"
@@ -384,12 +385,22 @@ func TestPanicsWhileBuildingAreErrors(t *testing.T) {
 }
 
 func BenchmarkTrainStep(b *testing.B) {
-	c := policy.DefaultConfig()
+	for _, preset := range []string{policy.Preset1M, policy.Preset10M} {
+		for _, checkpoint := range []bool{false, true} {
+			b.Run(fmt.Sprintf("preset=%s/checkpoint=%t", preset, checkpoint), func(b *testing.B) { benchmarkStep(b, preset, checkpoint) })
+		}
+	}
+}
+
+func benchmarkStep(b *testing.B, preset string, checkpoint bool) {
+	b.Helper()
+	c, err := policy.Preset(preset, 300)
+	require.NoError(b, err)
 	p, err := policy.Init(c, 1)
 	require.NoError(b, err)
 	set := kernels(b)
 	loss := policy.NewCrossEntropy()
-	tr := trainer(b, p, policy.TrainerOptions{Loss: loss})
+	tr := trainer(b, p, policy.TrainerOptions{Loss: loss, Checkpoint: checkpoint})
 	optimizer, err := policy.NewAdamW(p, policy.DefaultAdamWConfig())
 	require.NoError(b, err)
 	// Sequences of the demonstration: a prompt of 11 tokens and about 50 more, some much longer.
@@ -418,4 +429,5 @@ func BenchmarkTrainStep(b *testing.B) {
 		require.NoError(b, err)
 	}
 	b.ReportMetric(float64(data.Len())*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+	b.ReportMetric(float64(tr.Bytes())/(1<<20), "MiB")
 }

@@ -41,6 +41,8 @@ func (s *Set) normRows(n Norm, y, x, rstd []float32, lo, hi int) {
 type NormGrad struct {
 	// DX is [N, D], written. It may be DY.
 	DX []float32
+	// Skip is [N, D], added to DX: the gradient that comes back around what the norm leads into. nil adds nothing.
+	Skip []float32
 	// DWeight is [D], written.
 	DWeight []float32
 	// DY and X are [N, D], Rstd is [N].
@@ -48,6 +50,7 @@ type NormGrad struct {
 }
 
 // RMSNormGrad fills g.DX and g.DWeight. With u = dy*weight: dx = r*(u - x*r^2*mean(u*x)), dweight = sum over rows of dy*x*r.
+// Then Skip is added to dx.
 func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
 	width := len(n.Weight)
 	rows := len(g.X) / width
@@ -62,6 +65,9 @@ func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
 		for i := lo; i < hi; i++ {
 			from, to := i*width, (i+1)*width
 			s.vectors.normGrad(g.DX[from:to], sums, g.DY[from:to], n.Weight, g.X[from:to], g.Rstd[i])
+			if g.Skip != nil {
+				s.Add(g.Skip[from:to], g.DX[from:to])
+			}
 		}
 	})
 	clear(g.DWeight)

@@ -15,7 +15,7 @@ func Attention(p *Pack, packed *gorgonia.Node, h Heads) (*gorgonia.Node, error) 
 	shape := func() kernel.Attention {
 		return kernel.Attention{Heads: h.Query, KVHeads: h.Key, HeadDim: h.Dim, Window: h.Window, Starts: p.seq.Starts}
 	}
-	lse := make([]float32, p.capacity*h.Query)
+	lse := p.memory(p.capacity * h.Query)
 	return p.add(&operator{
 		name: "attention", out: tensor.Shape{p.capacity, h.Query * h.Dim},
 		run: func(out []float32, in [][]float32) { p.set.Attend(shape(), out, lse, in[0]) },

@@ -21,25 +21,6 @@ func Linear(p *Pack, x, weight *gorgonia.Node) (*gorgonia.Node, error) {
 	}, x, weight)
 }
 
-// LinearAdd is residual plus Linear(x, weight): the end of a block. residual is [N, out].
-func LinearAdd(p *Pack, residual, x, weight *gorgonia.Node) (*gorgonia.Node, error) {
-	l := linear{p, weight.Shape()[0], weight.Shape()[1], 1}
-	if err := expect("linear add", "x", x, p.capacity, l.in); err != nil {
-		return nil, err
-	}
-	if err := expect("linear add", "residual", residual, p.capacity, l.out); err != nil {
-		return nil, err
-	}
-	return p.add(&operator{
-		name: "linear.add", out: residual.Shape(),
-		run: func(out []float32, in [][]float32) { l.forwardAdd(out, in[0], in[1], in[2]) },
-		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			ds, err := l.gradients(in[1], in[2], grad)
-			return append(gorgonia.Nodes{grad}, ds...), err
-		},
-	}, residual, x, weight)
-}
-
 // linear is the arithmetic of alpha * x * weight'.
 type linear struct {
 	p       *Pack

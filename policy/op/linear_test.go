@@ -27,23 +27,3 @@ func TestLinear(t *testing.T) {
 	}
 	near(t, want, c.result())
 }
-
-func TestLinearAdd(t *testing.T) {
-	t.Parallel()
-	r, x, w := poison(normal(rng("r"), capacity, 5)), poison(normal(rng("x"), capacity, 7)), normal(rng("w"), 5, 7)
-	c := build(t, []*tensor.Dense{r, x, w}, sequences(4), func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
-		return op.LinearAdd(p, in[0], in[1], in[2])
-	})
-	c.checkGradients()
-	var want []float64
-	for i := range 19 {
-		for o := range 5 {
-			sum := at(r, i, o)
-			for k := range 7 {
-				sum += at(x, i, k) * at(w, o, k)
-			}
-			want = append(want, sum)
-		}
-	}
-	near(t, want, c.result())
-}

@@ -8,11 +8,16 @@ import (
 
 // RMSNorm divides each row of x, [N, D], by its root mean square and scales it by weight, [D]. eps is added to the mean square.
 func RMSNorm(p *Pack, x, weight *gorgonia.Node, eps float32) (*gorgonia.Node, error) {
+	return norm(p, x, weight, eps, new(Residual))
+}
+
+// norm is RMSNorm at the start of a residual.
+func norm(p *Pack, x, weight *gorgonia.Node, eps float32, r *Residual) (*gorgonia.Node, error) {
 	width := weight.Shape()[0]
 	if err := expect("norm", "x", x, p.capacity, width); err != nil {
 		return nil, err
 	}
-	rstd := make([]float32, p.capacity)
+	rstd := p.memory(p.capacity)
 	return p.add(&operator{
 		name: "norm", out: x.Shape(),
 		run: func(out []float32, in [][]float32) {
@@ -20,25 +25,31 @@ func RMSNorm(p *Pack, x, weight *gorgonia.Node, eps float32) (*gorgonia.Node, er
 			p.set.RMSNorm(kernel.Norm{Weight: in[1], Eps: eps}, out[:used], in[0][:used], rstd)
 		},
 		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			return normGrad(p, in, grad, rstd)
+			return normGrad(p, append(in, grad), r.grad, rstd)
 		},
 	}, x, weight)
 }
 
-// normGrad computes both gradients in the operator for x; that for the weight takes x's as an input, which orders them, and hands on
+// normGrad computes both gradients, given x, the weight and the gradient for the result, in the operator for x, which adds what comes
+// around; that for the weight takes x's as an input, which orders them, and hands on
 // what the first has left for it.
-func normGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node, rstd []float32) (gorgonia.Nodes, error) {
+func normGrad(p *Pack, in gorgonia.Nodes, around *gorgonia.Node, rstd []float32) (gorgonia.Nodes, error) {
 	width := in[1].Shape()[0]
-	dweight := make([]float32, width)
+	dweight := p.memory(width)
+	if around != nil {
+		in = append(in, around)
+	}
 	dx, err := p.add(&operator{
 		name: "norm.grad.x", out: in[0].Shape(),
 		run: func(out []float32, in [][]float32) {
 			used := p.rows() * width
-			p.set.RMSNormGrad(kernel.Norm{Weight: in[1]}, kernel.NormGrad{
-				DX: out[:used], DWeight: dweight, DY: in[2][:used], X: in[0][:used], Rstd: rstd,
-			})
+			g := kernel.NormGrad{DX: out[:used], DWeight: dweight, DY: in[2][:used], X: in[0][:used], Rstd: rstd}
+			if len(in) > 3 {
+				g.Skip = in[3][:used]
+			}
+			p.set.RMSNormGrad(kernel.Norm{Weight: in[1]}, g)
 		},
-	}, in[0], in[1], grad)
+	}, in...)
 	if err != nil {
 		return nil, err
 	}

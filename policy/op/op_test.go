@@ -194,7 +194,7 @@ func TestTwoEqualOperatorsAreNotMerged(t *testing.T) {
 		second, err := op.Linear(p, in[0], in[1])
 		require.NoError(t, err)
 		require.NotEqual(t, first.Hashcode(), second.Hashcode())
-		return op.LinearAdd(p, first, second, in[1])
+		return gorgonia.Add(first, second)
 	})
 	c.checkGradients()
 }
@@ -214,7 +214,7 @@ func TestShapesAreCheckedWhenBuilding(t *testing.T) {
 		"norm":   func() error { _, err := op.RMSNorm(p, matrix(capacity, 5), vector(4), 1); return err },
 		"linear": func() error { _, err := op.Linear(p, matrix(capacity, 5), matrix(3, 4)); return err },
 		"residual": func() error {
-			_, err := op.LinearAdd(p, matrix(capacity, 4), matrix(capacity, 4), matrix(3, 4))
+			_, err := op.NewResidual(p, matrix(capacity, 4)).LinearAdd(matrix(capacity, 4), matrix(3, 4))
 			return err
 		},
 		"rotate":    func() error { _, err := op.Rotate(p, matrix(capacity, 9), heads); return err },

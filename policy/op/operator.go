@@ -19,12 +19,20 @@ type operator struct {
 	out tensor.Shape
 	// run computes out from the inputs; both are the tensors' backing slices, of length 1 for scalars.
 	run func(out []float32, in [][]float32)
-	// diff adds the gradient nodes for the inputs, given their nodes, the operator's and the gradient for that. nil: there is no
-	// derivative, as in gradient operators.
+	// diff adds the gradient nodes for the inputs, nil for fixed ones, given their nodes, the operator's and the gradient for that. nil:
+	// there is no derivative, as in gradient operators.
 	diff func(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error)
 	// backing, if not nil, is the output's memory, shared with the operator's state on purpose.
 	backing []float32
+	// shared, if not nil, is the memory that the output takes in turns with operators of other blocks.
+	shared *buffer
+	// alias says that the output is the first input itself.
+	alias bool
+	// fixed is the number of the first inputs that diff gives no gradient for.
+	fixed int
 
+	pack    *Pack
+	block   *block
 	id      int
 	result  *tensor.Dense
 	slices  [][]float32
@@ -34,13 +42,16 @@ type operator struct {
 // add puts the operator into the graph of its inputs.
 func (p *Pack) add(o *operator, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	p.made++
-	o.id = p.made
+	o.id, o.pack = p.made, p
 	for _, n := range inputs {
 		o.in = append(o.in, n.Shape())
 	}
 	node, err := gorgonia.ApplyOpWithName(o, o.String(), inputs...)
 	if err != nil {
 		return nil, fmt.Errorf("operator %s: %w", o.name, err)
+	}
+	if p.block != nil {
+		p.block.take(o, node)
 	}
 	return node, nil
 }
@@ -95,6 +106,9 @@ func (o *operator) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 		}
 	}
 	o.run(o.backing, o.slices)
+	if o.alias {
+		return values[0], nil
+	}
 	if o.out.IsScalar() {
 		return gorgonia.NewF32(o.backing[0]), nil
 	}
@@ -104,21 +118,26 @@ func (o *operator) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 // prepare makes the output's memory, at the first run.
 func (o *operator) prepare() {
 	o.slices, o.scalars = make([][]float32, len(o.in)), make([]float32, len(o.in))
-	if o.out.IsScalar() {
+	switch {
+	case o.alias:
+		return
+	case o.out.IsScalar():
 		o.backing = make([]float32, 1)
 		return
-	}
-	if o.backing == nil {
-		o.backing = make([]float32, o.out.TotalSize())
+	case o.backing != nil:
+	case o.shared != nil:
+		o.backing = o.shared.take(o.pack, o.out.TotalSize())
+	default:
+		o.backing = o.pack.memory(o.out.TotalSize())
 	}
 	o.result = tensor.New(tensor.WithShape(o.out...), tensor.WithBacking(o.backing))
 }
 
-// DiffWRT is true for every input of an operator with a derivative.
+// DiffWRT is true for every input of an operator with a derivative but the fixed ones.
 func (o *operator) DiffWRT(inputs int) []bool {
 	wrt := make([]bool, inputs)
 	for i := range wrt {
-		wrt[i] = o.diff != nil
+		wrt[i] = o.diff != nil && i >= o.fixed
 	}
 	return wrt
 }
@@ -128,6 +147,9 @@ func (o *operator) SymDiff(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (
 	if o.diff == nil {
 		return nil, fmt.Errorf("operator %s has no derivative: %w", o.name, hone.ErrInvalid)
 	}
+	outer := o.pack.block
+	o.pack.block = o.block
+	defer func() { o.pack.block = outer }()
 	return o.diff(inputs, output, grad)
 }
 

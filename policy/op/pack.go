@@ -16,6 +16,10 @@ type Pack struct {
 	capacity int
 	seq      Sequences
 	made     int
+	// size is the number of float32 in all buffers.
+	size int
+
+	blocks
 }
 
 // NewPack is a Pack for graphs of capacity tokens, without sequences.
@@ -30,6 +34,16 @@ func (p *Pack) Fill(s Sequences) {
 		panic("op: more tokens than the graph has rows")
 	}
 	p.seq = s
+}
+
+// Bytes is the size of the memory that the operators hold: outputs and what they keep for their gradients, not weights. Outputs count from
+// the first run on.
+func (p *Pack) Bytes() int { return 4 * p.size }
+
+// memory is n numbers of an operator's own.
+func (p *Pack) memory(n int) []float32 {
+	p.size += n
+	return make([]float32, n)
 }
 
 // rows is n, the number of tokens of this run.

@@ -46,7 +46,7 @@ type score struct {
 
 func (s *score) forward(out []float32, in [][]float32) {
 	if s.logits == nil {
-		s.logits = make([]float32, s.p.capacity*s.vocab)
+		s.logits = s.p.memory(s.p.capacity * s.vocab)
 	}
 	s.linear.forward(s.logits, in[0], in[1])
 	clear(out)
@@ -68,7 +68,7 @@ func (s *score) forward(out []float32, in [][]float32) {
 // diff goes through the gradient for the logits, from which those for x and the table are products.
 func (s *score) diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	if s.logits == nil {
-		s.logits = make([]float32, s.p.capacity*s.vocab)
+		s.logits = s.p.memory(s.p.capacity * s.vocab)
 	}
 	dlogits, err := s.p.add(&operator{
 		name: "score.grad.logits", out: tensor.Shape{s.p.capacity, s.vocab}, run: s.backward, backing: s.logits,
