@@ -109,12 +109,12 @@ func checkKernels() finding {
 	f := finding{Check: "kernels", Health: healthy}
 	set, err := kernel.Open()
 	if err != nil {
-		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "set HONE_KERNELS to openblas or portable, or unset it"}
+		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "unset HONE_KERNELS to take the best that this machine has"}
 	}
 	f.Found = set.Fingerprint() + ", self-check passed"
 	began := time.Now()
 	if err := set.SelfCheck(); err != nil {
-		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "HONE_KERNELS=portable does without the library"}
+		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "HONE_KERNELS=portable does without assembly and libraries"}
 	}
 	f.Found += " in " + duration(time.Since(began))
 	if set.Name() == "portable" {

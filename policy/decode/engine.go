@@ -11,9 +11,8 @@
 // feeds only what is new. So samples of one prompt read it once, and the branches of a search their common steps.
 //
 // Every request has a random stream of its own, so its tokens do not depend on its neighbours' draws. A result does not depend
-// on the number of processors. Nor do its bits depend on which other requests shared a step or on what was cached, where the
-// matrix product treats all rows alike: all products have the same few row counts. OpenBLAS 0.3.21 does so on AVX-512
-// processors; on AVX2 ones (its Haswell and Zen cores) the last bit can differ.
+// on the number of processors. Nor do its bits depend on which other requests shared a step or on what was cached,
+// unless the kernels' fingerprint says rows=placed: see kernel.Set.Linear.
 //
 // The package knows no task, no reward and no search.
 //
@@ -101,7 +100,7 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 		limits:    limits{vocab: config.Vocab, context: config.Context},
 		tok:       tok,
 		set:       set,
-		weights:   snapshot(params),
+		weights:   snapshot(params, set),
 		rotary:    kernel.NewRotary(shape.width, config.Context, config.RopeTheta),
 		attention: newAttention(set, shape.width),
 		pool:      newPool(shape, cmp.Or(opts.CacheBytes, defaultCacheBytes)/(4*shape.size())),

@@ -7,27 +7,13 @@ import (
 
 const (
 	// tileRows is the most rows that go through the network at once: few enough for what they become to stay in a core's own
-	// cache. It is a multiple of both product sizes.
+	// cache.
 	tileRows = 96
-	// smallRows and largeRows are the row counts that matrix products are made with, see productRows.
-	smallRows, largeRows = 16, 48
-	// smallProduct is the number of multiplications up to which OpenBLAS works on the operands where they lie, on processors
-	// with AVX-512, and is fast with few rows.
-	smallProduct = 1_000_000
+	// smallRows is the fewest rows that are worth a goroutine of their own.
+	smallRows = 16
 	// maxIdleWorkers is the number of workers whose buffers are kept; beyond it they are made anew.
 	maxIdleWorkers = 64
 )
-
-// productRows is the number of rows of every matrix product with a weight [in, width]: the last ones are padded. A library picks
-// other code, with other rounding, for other row counts; with one count a row's bits don't depend on how many rows
-// advance together, as long as the library treats all rows of a product alike. OpenBLAS 0.3.21 does on its SkylakeX,
-// Cooperlake and Sandybridge cores; on Haswell and Zen the last bit can depend on a row's place.
-func productRows(width, in int) int {
-	if smallRows*width*in <= smallProduct {
-		return smallRows
-	}
-	return largeRows
-}
 
 // feed is one token to put through the network: it becomes position at of its row's text, whose cache has room for it.
 type feed struct {
@@ -48,7 +34,7 @@ type worker struct {
 	gateUp  []float32 // [tileRows, 2F]
 	hidden  []float32 // [tileRows, F]
 	scores  []float32 // [H/G, context]
-	logits  []float32 // [tileRows, V], each row with some padding
+	logits  []float32 // [tileRows, V]
 	values  []float32 // [tileRows]
 }
 
@@ -83,7 +69,7 @@ func newWorker(e *Engine) *worker {
 		gateUp:  rows(2 * c.Hidden),
 		hidden:  rows(c.Hidden),
 		scores:  make([]float32, c.Heads/c.KVHeads*c.Context),
-		logits:  rows(e.weights.head.width),
+		logits:  rows(c.Vocab),
 		values:  rows(1),
 	}
 }
@@ -95,27 +81,13 @@ func (e *Engine) qkvWidth() int {
 
 // logitsOf is the [V] logits of row i, after heads.
 func (w *worker) logitsOf(i int) []float32 {
-	stride := w.engine.weights.head.width
-	return w.logits[i*stride : i*stride+w.engine.config.Vocab]
+	vocab := w.engine.config.Vocab
+	return w.logits[i*vocab : (i+1)*vocab]
 }
 
-// product writes a * weight to out: a is [n, in], weight [in, width], out [n, width] with weight.stride between its rows. Rows
-// beyond n, up to a whole productRows, are computed too and mean nothing.
-func (w *worker) product(n int, a []float32, weight matrix, out []float32) {
-	rows := productRows(weight.width, weight.in)
-	for lo := 0; lo < n; lo += rows {
-		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1, a[lo*weight.in:], weight.in,
-			weight.data, weight.width, 0, out[lo*weight.stride:], weight.stride)
-	}
-}
-
-// addProduct adds a * weight to out, otherwise as product does.
-func (w *worker) addProduct(n int, a []float32, weight matrix, out []float32) {
-	rows := productRows(weight.width, weight.in)
-	for lo := 0; lo < n; lo += rows {
-		w.engine.set.Gemm(false, false, rows, weight.width, weight.in, 1, a[lo*weight.in:], weight.in,
-			weight.data, weight.width, 1, out[lo*weight.stride:], weight.stride)
-	}
+// product writes a * weight' to out, or adds it: a is [n, In], out [n, Out].
+func (w *worker) product(n int, a []float32, weight *kernel.Weight, out []float32, add bool) {
+	w.engine.set.Linear(weight, out, weight.Out, a, n, add)
 }
 
 // run puts what the rows have to feed through the network, tileRows tokens at a time, and gives the outputs to the job.
@@ -167,19 +139,18 @@ func (w *worker) forward(feeds []feed) {
 	for l := range e.weights.layers {
 		p := &e.weights.layers[l]
 		w.normalise(n, p.attnNorm)
-		w.product(n, w.norm, p.qkv, w.qkv)
+		w.product(n, w.norm, p.qkv, w.qkv, false)
 		for i := range feeds {
 			w.store(l, i, feeds[i])
 		}
 		for i := range feeds {
 			w.attend(l, i, feeds[i])
 		}
-		w.addProduct(n, w.mixed, p.out, w.x)
+		w.product(n, w.mixed, p.out, w.x, true)
 		w.normalise(n, p.mlpNorm)
-		w.product(n, w.norm, p.gate, w.gateUp)
-		w.product(n, w.norm, p.up, w.gateUp[c.Hidden:])
+		w.product(n, w.norm, p.gateUp, w.gateUp, false)
 		w.swiglu(n)
-		w.addProduct(n, w.hidden, p.down, w.x)
+		w.product(n, w.hidden, p.down, w.x, true)
 	}
 	w.normalise(n, e.weights.norm)
 }
@@ -203,7 +174,7 @@ func (w *worker) normalise(n int, weight []float32) {
 func (w *worker) heads(n int) {
 	e := w.engine
 	width := e.config.Width
-	w.product(n, w.norm, e.weights.head, w.logits)
+	w.product(n, w.norm, e.weights.head, w.logits, false)
 	for i := range n {
 		w.values[i] = e.set.Dot(w.norm[i*width:(i+1)*width], e.weights.value) + e.weights.valueBias
 	}

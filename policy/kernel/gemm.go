@@ -14,39 +14,17 @@ type Product struct {
 
 // Gemm computes C = alpha * op(A) * op(B) + beta * C on the calling goroutine: op(A) is [m, k], op(B) is [k, n], C is [m, n], all
 // row-major with row strides lda, ldb, ldc; a transposed operand is stored as [k, m] or [n, k]. m or n of 0 does nothing. It panics
-// where a slice is too short, since the library would write past it.
+// where a slice is too short, since the kernels would write past it.
 func (s *Set) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int,
 	beta float32, c []float32, ldc int,
 ) {
-	s.product(Product{transA, transB, m, n, k, alpha, beta, lda, ldb, ldc}, a, b, c)
+	s.product(Product{transA, transB, m, n, k, alpha, beta, lda, ldb, ldc}, a, b, c, false)
 }
 
-// MatMul is Gemm with the rows of C split over goroutines. The split depends on M alone.
-func (s *Set) MatMul(p Product, a, b, c []float32) {
-	s.Parallel(p.M, rowTile(p.M), func(lo, hi int) {
-		q := p
-		q.M = hi - lo
-		start := lo * p.LDA
-		if p.TransA {
-			start = lo
-		}
-		s.product(q, a[start:], b, c[lo*p.LDC:])
-	})
-}
+// MatMul is Gemm on all processors, with the same bits.
+func (s *Set) MatMul(p Product, a, b, c []float32) { s.product(p, a, b, c, true) }
 
-// rowTile is the number of rows of a product that one goroutine takes at a time: an even number of about equal tiles, of 256
-// rows at most. Larger tiles would pack the other operand less often, smaller ones would balance better.
-func rowTile(m int) int {
-	const most, step = 256, 16
-	if m < 3*step {
-		return m
-	}
-	tiles := 2 * ((m + 2*most - 1) / (2 * most))
-	tile := (m + tiles - 1) / tiles
-	return (tile + step - 1) / step * step
-}
-
-func (s *Set) product(p Product, a, b, c []float32) {
+func (s *Set) product(p Product, a, b, c []float32, parallel bool) {
 	if p.M == 0 || p.N == 0 {
 		return
 	}
@@ -66,7 +44,7 @@ func (s *Set) product(p Product, a, b, c []float32) {
 	check("A", a, rowsA, colsA, p.LDA)
 	check("B", b, rowsB, colsB, p.LDB)
 	check("C", c, p.M, p.N, p.LDC)
-	s.gemm(p, a, b, c)
+	s.products.multiply(s, p, a, b, c, parallel)
 }
 
 func check(name string, x []float32, rows, cols, stride int) {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sets are the kernels to test on this machine: portable always, OpenBLAS where there is one.
+// sets are the kernels to test on this machine: portable always, the others where the machine has them.
 func sets(t testing.TB) map[string]*kernel.Set {
 	t.Helper()
 	out := map[string]*kernel.Set{kernel.NamePortable: kernel.Portable()}
@@ -21,6 +21,14 @@ func sets(t testing.TB) map[string]*kernel.Set {
 	} else {
 		require.ErrorIs(t, err, hone.ErrUnavailable)
 		t.Logf("tested without OpenBLAS: %v", err)
+	}
+	for _, name := range []string{kernel.NameAVX512, kernel.NameAVX2} {
+		if s, err := kernel.Assembly(name); err == nil {
+			out[name] = s
+		} else {
+			require.ErrorIs(t, err, hone.ErrUnavailable)
+			t.Logf("tested without %s: %v", name, err)
+		}
 	}
 	return out
 }

@@ -12,11 +12,13 @@ import (
 
 // The names that [Set.Name] gives and that the environment variable HONE_KERNELS takes.
 const (
+	NameAVX512   = "avx512"
+	NameAVX2     = "avx2"
 	NameOpenBLAS = "openblas"
 	NamePortable = "portable"
 )
 
-// Environment is the variable that chooses the set: "openblas" (an error where there is none), "portable", or empty for the best.
+// Environment is the variable that chooses the set by its name (an error where the machine hasn't got it), or is empty for the best.
 const Environment = "HONE_KERNELS"
 
 // Set is one implementation of the kernels. It is safe for concurrent use and is never closed: a library stays open for the
@@ -24,31 +26,62 @@ const Environment = "HONE_KERNELS"
 type Set struct {
 	name        string
 	fingerprint string
-	gemm        gemmFunc
+	products    products
 	vectors     vectors
 	scratch     sync.Pool
 	// jobs are idle states of Parallel.
 	jobs sync.Pool
 }
 
-// gemmFunc computes a product whose slices have been checked and are not empty.
-type gemmFunc func(p Product, a, b, c []float32)
+// products is a set's way of multiplying.
+type products interface {
+	// multiply computes a product whose slices have been checked and are not empty, on one goroutine or on all.
+	multiply(s *Set, p Product, a, b, c []float32, parallel bool)
+	// packWeight fills w from its rows, linear multiplies with it, see [Set.Linear].
+	packWeight(w *Weight, rows []float32)
+	linear(s *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool)
+}
 
-// Open is the set that the environment variable HONE_KERNELS names; if it is empty, OpenBLAS if the machine has it, else
-// the portable set. Errors wrap hone.ErrInvalid (unknown name) or hone.ErrUnavailable (openblas wanted and not found).
+// Open is the set that the environment variable HONE_KERNELS names; if it is empty, the first that the machine has of: assembly
+// for AVX-512, assembly for AVX2, OpenBLAS, portable. Errors wrap hone.ErrInvalid (unknown name) or hone.ErrUnavailable (one that the
+// machine hasn't got).
 func Open() (*Set, error) {
 	switch name := os.Getenv(Environment); name {
 	case NamePortable:
 		return Portable(), nil
 	case NameOpenBLAS:
 		return OpenBLAS()
+	case NameAVX512, NameAVX2:
+		return Assembly(name)
 	case "":
+		if own := panelSets(); len(own) > 0 {
+			return assembly(own[0]), nil
+		}
 		if s, err := OpenBLAS(); err == nil {
 			return s, nil
 		}
 		return Portable(), nil
 	default:
-		return nil, fmt.Errorf("%s=%q: want %q, %q or nothing: %w", Environment, name, NameOpenBLAS, NamePortable, hone.ErrInvalid)
+		return nil, fmt.Errorf("%s=%q: want %q, %q, %q, %q or nothing: %w",
+			Environment, name, NameAVX512, NameAVX2, NameOpenBLAS, NamePortable, hone.ErrInvalid)
+	}
+}
+
+// Assembly is one of the sets of our own, NameAVX512 or NameAVX2. They give the same bits. The error wraps hone.ErrUnavailable where
+// the processor hasn't got the instructions.
+func Assembly(name string) (*Set, error) {
+	for _, p := range panelSets() {
+		if p.name == name {
+			return assembly(p), nil
+		}
+	}
+	return nil, fmt.Errorf("kernels %s: not on this processor: %w", name, hone.ErrUnavailable)
+}
+
+func assembly(p *panels) *Set {
+	return &Set{
+		name: p.name, products: p, vectors: simdVectors(),
+		fingerprint: fmt.Sprintf("assembly/1 products=%s vectors=avx2 rows=alike %s/%s", p.name, runtime.GOOS, runtime.GOARCH),
 	}
 }
 
@@ -57,7 +90,7 @@ func Portable() *Set {
 	return &Set{
 		name:        NamePortable,
 		fingerprint: fmt.Sprintf("portable/1 %s/%s", runtime.GOOS, runtime.GOARCH),
-		gemm:        portableGemm,
+		products:    libraryProducts{portableGemm},
 		vectors:     portableVectors(),
 	}
 }
@@ -69,7 +102,7 @@ func OpenBLAS() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{name: NameOpenBLAS, gemm: lib.gemm, vectors: portableVectors()}
+	s := &Set{name: NameOpenBLAS, products: libraryProducts{lib.gemm}, vectors: portableVectors()}
 	simd := "go"
 	if vek.Info().Acceleration && hasSIMD() {
 		s.vectors = simdVectors()
@@ -84,7 +117,7 @@ func OpenBLAS() (*Set, error) {
 	return s, nil
 }
 
-// Name is "openblas" or "portable".
+// Name is one of the names above.
 func (s *Set) Name() string { return s.name }
 
 // Fingerprint names everything about the set that can change the bits of a result: the library, its version and the processor

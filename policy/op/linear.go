@@ -35,15 +35,12 @@ func (l linear) forward(y, x, weight []float32) {
 	}, x, weight, y)
 }
 
-// addGrain is the number of rows that forwardAdd copies and adds to at once, while they are in the processor's cache.
-const addGrain = 256
-
 // forwardAdd is y = residual + x * weight'.
 func (l linear) forwardAdd(y, residual, x, weight []float32) {
-	l.p.set.Parallel(l.p.rows(), addGrain, func(lo, hi int) {
-		copy(y[lo*l.out:hi*l.out], residual[lo*l.out:])
-		l.p.set.Gemm(false, true, hi-lo, l.out, l.in, 1, x[lo*l.in:], l.in, weight, l.in, 1, y[lo*l.out:], l.out)
-	})
+	copy(y, residual[:l.p.rows()*l.out])
+	l.p.set.MatMul(kernel.Product{
+		TransB: true, M: l.p.rows(), N: l.out, K: l.in, Alpha: 1, Beta: 1, LDA: l.in, LDB: l.in, LDC: l.out,
+	}, x, weight, y)
 }
 
 // gradients adds the nodes for x and for weight.

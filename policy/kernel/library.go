@@ -1,0 +1,86 @@
+package kernel
+
+// libraryProducts are products whose rows are given to a library piece by piece.
+type libraryProducts struct {
+	// gemm computes a product whose slices have been checked and are not empty.
+	gemm func(p Product, a, b, c []float32)
+}
+
+func (l libraryProducts) multiply(s *Set, p Product, a, b, c []float32, parallel bool) {
+	if !parallel {
+		l.gemm(p, a, b, c)
+		return
+	}
+	s.Parallel(p.M, rowTile(p.M), func(lo, hi int) {
+		q := p
+		q.M = hi - lo
+		start := lo * p.LDA
+		if p.TransA {
+			start = lo
+		}
+		l.gemm(q, a[start:], b, c[lo*p.LDC:])
+	})
+}
+
+// rowTile is the number of rows of a product that one goroutine takes at a time: an even number of about equal tiles, of 256
+// rows at most. Larger tiles would pack the other operand less often, smaller ones would balance better.
+func rowTile(m int) int {
+	const most, step = 256, 16
+	if m < 3*step {
+		return m
+	}
+	tiles := 2 * ((m + 2*most - 1) / (2 * most))
+	tile := (m + tiles - 1) / tiles
+	return roundUp(tile, step)
+}
+
+const (
+	// smallRows and largeRows are the row counts that products with a Weight are made with.
+	smallRows, largeRows = 16, 48
+	// smallProduct is the number of multiplications up to which OpenBLAS works on the operands where they lie, on processors
+	// with AVX-512, and is fast with few rows.
+	smallProduct = 1_000_000
+	// weightStep is what the width of a packed weight is a multiple of: results of products of other widths depend on their row
+	// counts on some processors.
+	weightStep = 16
+)
+
+// packWeight makes [in, width] of w, width being out rounded up with zeros: products with few rows are up to three times as fast on it.
+func (l libraryProducts) packWeight(w *Weight, rows []float32) {
+	width := roundUp(w.Out, weightStep)
+	w.data = make([]float32, w.In*width)
+	for i := range w.Out {
+		for j := range w.In {
+			w.data[j*width+i] = rows[i*w.In+j]
+		}
+	}
+}
+
+// linear multiplies a fixed number of rows at a time; the last ones are padded. A library picks other code, with other rounding, for
+// other row counts; with one count a row's bits don't depend on how many rows there are, as long as the library treats all rows
+// of a product alike. OpenBLAS 0.3.21 does on its SkylakeX, Cooperlake and Sandybridge cores; on Haswell and Zen the last bit can depend
+// on a row's place.
+func (l libraryProducts) linear(s *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
+	width := roundUp(w.Out, weightStep)
+	rows := smallRows
+	if smallRows*width*w.In > smallProduct {
+		rows = largeRows
+	}
+	buffer := s.borrow(rows * (w.In + width))
+	defer s.release(buffer)
+	in, out := (*buffer)[:rows*w.In], (*buffer)[rows*w.In:]
+	p := Product{M: rows, N: width, K: w.In, Alpha: 1, LDA: w.In, LDB: width, LDC: width}
+	for lo := 0; lo < m; lo += rows {
+		n := min(rows, m-lo)
+		clear(in[copy(in, x[lo*w.In:(lo+n)*w.In]):])
+		l.gemm(p, in, w.data, out)
+		for i := range n {
+			from, to := out[i*width:i*width+w.Out], y[(lo+i)*ldy:(lo+i)*ldy+w.Out]
+			if add {
+				s.Add(from, to)
+			} else {
+				copy(to, from)
+			}
+		}
+	}
+}
