@@ -6,25 +6,48 @@ import (
 	"github.com/hone-rl/hone/policy/kernel"
 )
 
-// attention is the two sums over positions that a query needs. No slice is empty.
+// sums is the shape of the two sums over positions, for the query heads that share a key head.
+type sums struct {
+	// positions is the number of keys or values, heads that of the queries, width is C; all at least 1.
+	positions, heads, width int
+	// stride is the distance between the scores of two heads.
+	stride int
+	// scale multiplies the scores.
+	scale float32
+}
+
+// check panics where a slice is too short: rows is [heads, width], scores [heads, positions] with the stride, and cached
+// [positions, width].
+func (s sums) check(rows, scores, cached []float32) {
+	_, _, _ = rows[s.heads*s.width-1], scores[(s.heads-1)*s.stride+s.positions-1], cached[s.positions*s.width-1]
+}
+
+// attention is the two sums over positions that queries need.
 type attention struct {
-	// scores writes scores[t] = scale * (query . keys[t]): scores is [n], query [C], keys [n, C] or longer.
-	scores func(scores, query, keys []float32, scale float32)
-	// mix adds the sum of weights[t] * values[t] to out: weights is [n], out [C], values [n, C] or longer.
-	mix func(out, weights, values []float32)
+	// scores writes scores[h*stride+t] = scale * (queries[h] . keys[t]): queries is [heads, width], keys [positions, width] or
+	// longer.
+	scores func(s sums, scores, queries, keys []float32)
+	// mix adds the sum over t of weights[h*stride+t] * values[t] to out[h]: out is [heads, width], values [positions, width] or
+	// longer.
+	mix func(s sums, out, weights, values []float32)
 }
 
 // plainAttention takes the sums one position at a time.
 func plainAttention(set *kernel.Set) attention {
+	row := func(x []float32, i, width int) []float32 { return x[i*width : (i+1)*width] }
 	return attention{
-		scores: func(scores, query, keys []float32, scale float32) {
-			for t := range scores {
-				scores[t] = scale * set.Dot(query, keys[t*len(query):(t+1)*len(query)])
+		scores: func(s sums, scores, queries, keys []float32) {
+			for h := range s.heads {
+				for t := range s.positions {
+					scores[h*s.stride+t] = s.scale * set.Dot(row(queries, h, s.width), row(keys, t, s.width))
+				}
 			}
 		},
-		mix: func(out, weights, values []float32) {
-			for t, weight := range weights {
-				set.Axpy(weight, values[t*len(out):(t+1)*len(out)], out)
+		mix: func(s sums, out, weights, values []float32) {
+			for h := range s.heads {
+				for t, weight := range weights[h*s.stride:][:s.positions] {
+					set.Axpy(weight, row(values, t, s.width), row(out, h, s.width))
+				}
 			}
 		},
 	}
@@ -69,28 +92,25 @@ func (w *worker) attend(layer, i int, f feed) {
 	e := w.engine
 	shape, width := e.pool.shape, e.pool.shape.width
 	length, first, shared := f.at+1, e.firstSeen(f.at), e.config.Heads/e.config.KVHeads
-	scale := float32(1 / math.Sqrt(float64(width)))
+	s := sums{heads: shared, width: width, stride: length, scale: float32(1 / math.Sqrt(float64(width)))}
 	out := w.mixed[i*e.config.Width : (i+1)*e.config.Width]
 	clear(out)
 	for g := range shape.heads {
 		queries := w.qkv[i*e.qkvWidth()+g*shared*width:][:shared*width]
-		mixed := out[g*shared*width:][:shared*width]
-		for from := first; from < length; from += blockLen - from%blockLen {
-			to := min(from-from%blockLen+blockLen, length)
-			keys := f.row.blocks[from/blockLen].data[shape.keys(layer, g):][from%blockLen*width : shape.piece()]
-			for h := range shared {
-				e.attention.scores(w.scores[h*length+from:h*length+to], queries[h*width:(h+1)*width], keys, scale)
-			}
+		for from := first; from < length; from += s.positions {
+			slot := from % blockLen
+			s.positions = min(blockLen-slot, length-from)
+			keys := f.row.blocks[from/blockLen].data[shape.keys(layer, g):][slot*width : shape.piece()]
+			e.attention.scores(s, w.scores[from:], queries, keys)
 		}
 		for h := range shared {
 			e.set.Softmax(w.scores[h*length+first : (h+1)*length])
 		}
-		for from := first; from < length; from += blockLen - from%blockLen {
-			to := min(from-from%blockLen+blockLen, length)
-			values := f.row.blocks[from/blockLen].data[shape.values(layer, g):][from%blockLen*width : shape.piece()]
-			for h := range shared {
-				e.attention.mix(mixed[h*width:(h+1)*width], w.scores[h*length+from:h*length+to], values)
-			}
+		for from := first; from < length; from += s.positions {
+			slot := from % blockLen
+			s.positions = min(blockLen-slot, length-from)
+			values := f.row.blocks[from/blockLen].data[shape.values(layer, g):][slot*width : shape.piece()]
+			e.attention.mix(s, out[g*shared*width:][:shared*width], w.scores[from:], values)
 		}
 	}
 }

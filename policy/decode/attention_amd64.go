@@ -6,17 +6,28 @@ import (
 	"github.com/hone-rl/hone/policy/kernel"
 )
 
-// scoresAVX2 writes scores[t] = scale * (query . keys[t]) for t < n. keys is [n, width]; width is a multiple of 8. The order of
-// the additions depends on width alone.
-//
-//go:noescape
-func scoresAVX2(scores, query, keys *float32, n, width int, scale float32)
+// In all of these width is a multiple of 8. The order of the additions depends on positions and width alone: with one query or with
+// two, a query's results have the same bits.
 
-// mixAVX2 adds the sum over t < n of weights[t] * values[t] to out, in the order of t. values is [n, width]; width is a
-// multiple of 8.
+// scoresAVX2 does the first head of attention.scores.
 //
 //go:noescape
-func mixAVX2(out, weights, values *float32, n, width int)
+func scoresAVX2(s *sums, scores, query, keys *float32)
+
+// scoresPairAVX2 does the first two heads.
+//
+//go:noescape
+func scoresPairAVX2(s *sums, scores, queries, keys *float32)
+
+// mixAVX2 does the first head of attention.mix, in the order of the positions.
+//
+//go:noescape
+func mixAVX2(s *sums, out, weights, values *float32)
+
+// mixPairAVX2 does the first two heads.
+//
+//go:noescape
+func mixPairAVX2(s *sums, out, weights, values *float32)
 
 // fastAttention gives the functions in assembly, unless the set is to do without. Other sets use AVX2 themselves, as their
 // fingerprints say.
@@ -24,16 +35,27 @@ func fastAttention(set *kernel.Set, width int) (attention, bool) {
 	if set.Name() == kernel.NamePortable || !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || width%8 != 0 {
 		return attention{}, false
 	}
-	return attention{
-		scores: func(scores, query, keys []float32, scale float32) {
-			n := len(scores)
-			_ = keys[n*len(query)-1]
-			scoresAVX2(&scores[0], &query[0], &keys[0], n, len(query), scale)
-		},
-		mix: func(out, weights, values []float32) {
-			n := len(weights)
-			_ = values[n*len(out)-1]
-			mixAVX2(&out[0], &weights[0], &values[0], n, len(out))
-		},
-	}, true
+	return attention{scores: fastScores, mix: fastMix}, true
+}
+
+func fastScores(s sums, scores, queries, keys []float32) {
+	s.check(queries, scores, keys)
+	h := 0
+	for ; h+1 < s.heads; h += 2 {
+		scoresPairAVX2(&s, &scores[h*s.stride], &queries[h*s.width], &keys[0])
+	}
+	if h < s.heads {
+		scoresAVX2(&s, &scores[h*s.stride], &queries[h*s.width], &keys[0])
+	}
+}
+
+func fastMix(s sums, out, weights, values []float32) {
+	s.check(out, weights, values)
+	h := 0
+	for ; h+1 < s.heads; h += 2 {
+		mixPairAVX2(&s, &out[h*s.width], &weights[h*s.stride], &values[0])
+	}
+	if h < s.heads {
+		mixAVX2(&s, &out[h*s.width], &weights[h*s.stride], &values[0])
+	}
 }

@@ -1,15 +1,15 @@
+#include "go_asm.h"
 #include "textflag.h"
 
-// func scoresAVX2(scores, query, keys *float32, n, width int, scale float32)
-// scores[t] = scale * (query . keys[t]) for t < n; keys is [n, width], width a multiple of 8.
-TEXT ·scoresAVX2(SB), NOSPLIT, $0-44
-	MOVQ scores+0(FP), DI
-	MOVQ query+8(FP), SI
-	MOVQ keys+16(FP), DX
-	MOVQ n+24(FP), CX
-	MOVQ width+32(FP), R8
-	MOVSS scale+40(FP), X15
-	VBROADCASTSS X15, X15
+// func scoresAVX2(s *sums, scores, query, keys *float32)
+TEXT ·scoresAVX2(SB), NOSPLIT, $0-32
+	MOVQ s+0(FP), R9
+	MOVQ scores+8(FP), DI
+	MOVQ query+16(FP), SI
+	MOVQ keys+24(FP), DX
+	MOVQ sums_positions(R9), CX
+	MOVQ sums_width(R9), R8
+	VBROADCASTSS sums_scale(R9), X15
 	SHLQ $2, R8              // bytes of a row
 	LEAQ (R8)(R8*2), R9      // bytes of three rows
 
@@ -72,14 +72,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func mixAVX2(out, weights, values *float32, n, width int)
-// out += sum over t < n of weights[t] * values[t]; values is [n, width], width a multiple of 8.
-TEXT ·mixAVX2(SB), NOSPLIT, $0-40
-	MOVQ out+0(FP), DI
-	MOVQ weights+8(FP), SI
-	MOVQ values+16(FP), DX
-	MOVQ n+24(FP), CX
-	MOVQ width+32(FP), R8
+// func mixAVX2(s *sums, out, weights, values *float32)
+TEXT ·mixAVX2(SB), NOSPLIT, $0-32
+	MOVQ s+0(FP), R9
+	MOVQ out+8(FP), DI
+	MOVQ weights+16(FP), SI
+	MOVQ values+24(FP), DX
+	MOVQ sums_positions(R9), CX
+	MOVQ sums_width(R9), R8
 	SHLQ $2, R8
 	XORQ AX, AX              // byte offset of the columns
 
@@ -137,5 +137,195 @@ store8:
 	JMP  columns8
 
 finished:
+	VZEROUPPER
+	RET
+
+// func scoresPairAVX2(s *sums, scores, queries, keys *float32)
+TEXT ·scoresPairAVX2(SB), NOSPLIT, $0-32
+	MOVQ s+0(FP), R9
+	MOVQ scores+8(FP), DI
+	MOVQ queries+16(FP), SI
+	MOVQ keys+24(FP), DX
+	MOVQ sums_positions(R9), CX
+	MOVQ sums_width(R9), R8
+	MOVQ sums_stride(R9), R10
+	VBROADCASTSS sums_scale(R9), Y15
+	SHLQ $2, R8              // bytes of a row
+	LEAQ (R8)(R8*2), R9      // bytes of three rows
+	LEAQ (SI)(R8*1), R11     // the second query
+	LEAQ (DI)(R10*4), R10    // its scores
+
+pairFour:
+	CMPQ CX, $4
+	JLT  pairOne
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ AX, AX
+	MOVQ DX, BX
+
+pairFourColumns:
+	VMOVUPS (SI)(AX*1), Y8
+	VMOVUPS (R11)(AX*1), Y9
+	VMOVUPS (BX), Y10
+	VMOVUPS (BX)(R8*1), Y11
+	VMOVUPS (BX)(R8*2), Y12
+	VMOVUPS (BX)(R9*1), Y13
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VFMADD231PS Y11, Y8, Y1
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y9, Y6
+	VFMADD231PS Y13, Y8, Y3
+	VFMADD231PS Y13, Y9, Y7
+	ADDQ $32, BX
+	ADDQ $32, AX
+	CMPQ AX, R8
+	JLT  pairFourColumns
+	VHADDPS Y1, Y0, Y0
+	VHADDPS Y3, Y2, Y2
+	VHADDPS Y5, Y4, Y4
+	VHADDPS Y7, Y6, Y6
+	VHADDPS Y2, Y0, Y0
+	VHADDPS Y6, Y4, Y4
+	VPERM2F128 $0x20, Y4, Y0, Y1
+	VPERM2F128 $0x31, Y4, Y0, Y2
+	VADDPS Y2, Y1, Y0
+	VMULPS Y15, Y0, Y0
+	VMOVUPS X0, (DI)
+	VEXTRACTF128 $1, Y0, (R10)
+	ADDQ $16, DI
+	ADDQ $16, R10
+	LEAQ (DX)(R8*4), DX
+	SUBQ $4, CX
+	JMP  pairFour
+
+pairOne:
+	TESTQ CX, CX
+	JEQ  pairDone
+	VXORPS Y0, Y0, Y0
+	VXORPS Y4, Y4, Y4
+	XORQ AX, AX
+
+pairOneColumns:
+	VMOVUPS (DX)(AX*1), Y10
+	VFMADD231PS (SI)(AX*1), Y10, Y0
+	VFMADD231PS (R11)(AX*1), Y10, Y4
+	ADDQ $32, AX
+	CMPQ AX, R8
+	JLT  pairOneColumns
+	VHADDPS Y4, Y0, Y0
+	VHADDPS Y0, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VMULPS X15, X0, X0
+	VMOVSS X0, (DI)
+	VEXTRACTPS $1, X0, (R10)
+	ADDQ $4, DI
+	ADDQ $4, R10
+	ADDQ R8, DX
+	DECQ CX
+	JMP  pairOne
+
+pairDone:
+	VZEROUPPER
+	RET
+
+// func mixPairAVX2(s *sums, out, weights, values *float32)
+TEXT ·mixPairAVX2(SB), NOSPLIT, $0-32
+	MOVQ s+0(FP), R9
+	MOVQ out+8(FP), DI
+	MOVQ weights+16(FP), SI
+	MOVQ values+24(FP), DX
+	MOVQ sums_positions(R9), CX
+	MOVQ sums_width(R9), R8
+	MOVQ sums_stride(R9), R12
+	SHLQ $2, R8
+	LEAQ (DI)(R8*1), R11     // the second row
+	LEAQ (SI)(R12*4), R12    // its weights
+	XORQ AX, AX              // byte offset of the columns
+
+pair32:
+	MOVQ R8, R9
+	SUBQ AX, R9
+	CMPQ R9, $128
+	JLT  pair8
+	LEAQ (DX)(AX*1), BX
+	VMOVUPS (DI)(AX*1), Y0
+	VMOVUPS 32(DI)(AX*1), Y1
+	VMOVUPS 64(DI)(AX*1), Y2
+	VMOVUPS 96(DI)(AX*1), Y3
+	VMOVUPS (R11)(AX*1), Y4
+	VMOVUPS 32(R11)(AX*1), Y5
+	VMOVUPS 64(R11)(AX*1), Y6
+	VMOVUPS 96(R11)(AX*1), Y7
+	XORQ R10, R10
+
+pairRows32:
+	CMPQ R10, CX
+	JGE  pairStore32
+	VBROADCASTSS (SI)(R10*4), Y8
+	VBROADCASTSS (R12)(R10*4), Y9
+	VMOVUPS (BX), Y10
+	VMOVUPS 32(BX), Y11
+	VMOVUPS 64(BX), Y12
+	VMOVUPS 96(BX), Y13
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VFMADD231PS Y11, Y8, Y1
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y9, Y6
+	VFMADD231PS Y13, Y8, Y3
+	VFMADD231PS Y13, Y9, Y7
+	ADDQ R8, BX
+	INCQ R10
+	JMP  pairRows32
+
+pairStore32:
+	VMOVUPS Y0, (DI)(AX*1)
+	VMOVUPS Y1, 32(DI)(AX*1)
+	VMOVUPS Y2, 64(DI)(AX*1)
+	VMOVUPS Y3, 96(DI)(AX*1)
+	VMOVUPS Y4, (R11)(AX*1)
+	VMOVUPS Y5, 32(R11)(AX*1)
+	VMOVUPS Y6, 64(R11)(AX*1)
+	VMOVUPS Y7, 96(R11)(AX*1)
+	ADDQ $128, AX
+	JMP  pair32
+
+pair8:
+	CMPQ AX, R8
+	JGE  pairFinished
+	LEAQ (DX)(AX*1), BX
+	VMOVUPS (DI)(AX*1), Y0
+	VMOVUPS (R11)(AX*1), Y4
+	XORQ R10, R10
+
+pairRows8:
+	CMPQ R10, CX
+	JGE  pairStore8
+	VMOVUPS (BX), Y10
+	VBROADCASTSS (SI)(R10*4), Y8
+	VBROADCASTSS (R12)(R10*4), Y9
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	ADDQ R8, BX
+	INCQ R10
+	JMP  pairRows8
+
+pairStore8:
+	VMOVUPS Y0, (DI)(AX*1)
+	VMOVUPS Y4, (R11)(AX*1)
+	ADDQ $32, AX
+	JMP  pair8
+
+pairFinished:
 	VZEROUPPER
 	RET
