@@ -23,10 +23,10 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e bench learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e bench bench-engine learn setup setup-test clean
 
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup build ## train the 1M preset on Game of 24, from an empty machine to the table of results
 	bin/hone train --preset demo $(ARGS)
@@ -74,6 +74,11 @@ e2e: build ## the command, the embedded Temporal server, and kill -9 in the midd
 # Some machines set these for their own ends, and halve OpenBLAS by it (doc/bench).
 bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp)
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(GOTEST) -run='^$$' -bench='$(or $(BENCH),.)' -count=$(or $(COUNT),1) $(LIGHT)
+
+# PyTorch comes in a virtual environment of its own, about 6 GB, the first time. The machine must have nothing else to do.
+bench-engine: ## hone against PyTorch, an hour, to doc/bench/engine.md (SHORT=1: a smoke test of the 1M rows)
+	go build -o bin/bench-engine ./bench/engine
+	go run ./bench/compare $(if $(SHORT),-short) $(ARGS)
 
 learn: setup build ## learning benchmark: the demo with three seeds, then with noise for a reward (hours)
 	for seed in $(or $(SEEDS),1 2 3); do bin/hone train --preset demo --seed $$seed --run learn-$$seed $(ARGS); done
