@@ -298,16 +298,17 @@ class Bench:
     def sample(self):
         c, f = self.config(), self.flags
         model = self.transformer(c)
-        prompts = token_table(f.batch, f.prompt, c["vocab"])
+        drawn = token_table(f.batch * (f.warmup + f.steps), f.prompt, c["vocab"]).split(f.batch)
+        prompts = iter(drawn)
         settings = dict(
-            attention_mask=torch.ones_like(prompts), do_sample=True, temperature=1.0, top_k=0, top_p=1.0, use_cache=True,
-            max_new_tokens=f.new, min_new_tokens=None,
+            attention_mask=torch.ones_like(drawn[0]), do_sample=True, temperature=1.0, top_k=0, top_p=1.0, use_cache=True,
+            max_new_tokens=f.new,
         )
         torch.manual_seed(1)
 
         def step():
             with torch.inference_mode():
-                out = model.generate(prompts, **settings)
+                out = model.generate(next(prompts), **settings)
             if out.shape != (f.batch, f.prompt + f.new):
                 sys.exit(f"engine.py: generate gave {tuple(out.shape)}, want {(f.batch, f.prompt + f.new)}")
 

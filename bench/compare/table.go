@@ -154,7 +154,7 @@ the cross-entropy forward and backward, AdamW. Prompts count.`)
 
 func (r *report) sampling() {
 	r.prose("## Sampling, new tokens/s")
-	r.prose("Different prompts, temperature 1, no cuts, no end of sequence. hone gives each token's log-probability and value with it.")
+	r.prose("Every prompt is new; temperature 1, no cuts, no end of sequence. hone gives each token's log-probability and value with it.")
 	r.table("policy", "sequences", "tokens", "hone", "transformers", "hone/transformers", "target")
 	for _, j := range r.jobs(job.Sample) {
 		h, t := r.of(j, hone, rate), r.of(j, transformers, rate)

@@ -21,16 +21,15 @@ func (b *bench) sample(ctx context.Context) error {
 		return err
 	}
 	reqs := make([]decode.Request, b.Batch)
-	for i := range reqs {
-		reqs[i] = decode.Request{
-			Prompt: job.Sequence(i, b.Prompt, vocab), MaxTokens: b.New, Sampling: decode.Sampling{Temperature: 1},
-		}
-	}
-	seed := uint64(0)
+	drawn := 0
 	return b.timed(func() error {
 		for i := range reqs {
-			seed++
-			reqs[i].Seed = seed
+			// The engine remembers what it has read, so every prompt is new.
+			reqs[i] = decode.Request{
+				Prompt: job.Sequence(drawn, b.Prompt, vocab), Seed: uint64(drawn), MaxTokens: b.New,
+				Sampling: decode.Sampling{Temperature: 1},
+			}
+			drawn++
 		}
 		results, err := engine.Generate(ctx, reqs)
 		if err != nil {
