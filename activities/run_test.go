@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
@@ -150,6 +152,39 @@ func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
 	again, err := w.store.Metrics(t.Context(), broken.Run)
 	require.NoError(t, err)
 	require.Equal(t, timeless(metrics), timeless(again))
+}
+
+// A mixture of experts with a window goes through a run as any policy does, and its routers' numbers are stored.
+func TestRunOfAMixtureOfExperts(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	job := tiny()
+	job.Policy.Window, job.Policy.MoE = 32, policy.MoE{Experts: 4, BalanceCoef: 0.01, BiasRate: 0.001}
+	a := w.process()
+	run := w.prepare(a, "experts", job).Run
+	_, err := a.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	w.cycle(run, 0, 1, 1, func() *activities.Activities { return a })
+	for iteration, prefix := range map[int]string{-1: "sft_", 0: ""} {
+		metrics, err := w.store.IterationMetrics(t.Context(), run, iteration)
+		require.NoError(t, err)
+		shares := 0.0
+		for e := range 4 {
+			shares += metrics[fmt.Sprintf("%sexpert_share_%d", prefix, e)]
+		}
+		require.InDelta(t, 2, shares, 1e-9)
+		require.Positive(t, metrics[prefix+"router_entropy"])
+		require.GreaterOrEqual(t, metrics[prefix+"expert_load_max"], 1.0)
+	}
+	metrics, err := w.store.IterationMetrics(t.Context(), run, 0)
+	require.NoError(t, err)
+	require.Less(t, metrics["ratio_first_max_dev"], 1e-3, "sampler and trainer route alike")
+
+	job.Policy.MoE.TopK = 9
+	config, err := json.Marshal(job)
+	require.NoError(t, err)
+	_, err = a.Prepare(t.Context(), activities.PrepareInput{Name: "bad", Config: config})
+	require.ErrorContains(t, err, "policy config: moe: top_k is 9, must be 2 to the 4 experts")
 }
 
 // timeless are the metrics that are functions of the job.

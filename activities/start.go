@@ -81,11 +81,15 @@ func (s *session) start(ctx context.Context, p *pulse) error {
 	if err != nil {
 		return err
 	}
-	return s.deps.Store.PublishFirst(ctx, s.run, fence, storage.First{Version: version, Metrics: map[string]float64{
+	metrics := map[string]float64{
 		"sft_examples": float64(len(examples)), "sft_steps": float64(fitted.Steps), "sft_tokens": float64(fitted.Tokens),
 		"sft_loss": fitted.LastEpochLoss, "sft_loss_first": fitted.FirstLoss, "sft_grad_norm_max": fitted.GradNormMax,
 		"seconds_start": p.seconds(),
-	}})
+	}
+	for name, value := range fitted.Usage.Metrics() {
+		metrics["sft_"+name] = value
+	}
+	return s.deps.Store.PublishFirst(ctx, s.run, fence, storage.First{Version: version, Metrics: metrics})
 }
 
 // startOutput is what is stored of the supervised start.

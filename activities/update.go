@@ -83,6 +83,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	if err != nil {
 		return err
 	}
+	maps.Copy(metrics, result.Stats.Usage.Metrics())
 	maps.Copy(metrics, summarise(stored(scored)).metrics())
 	metrics["seconds_update_load"], metrics["seconds_update"] = loaded, learned-loaded
 	metrics["seconds_store_version"] = p.seconds() - learned

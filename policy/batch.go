@@ -20,6 +20,9 @@ type Batch struct {
 	Targets []int32
 	// Starts is [B+1], not falling, from 0 to N: sequence b is tokens Starts[b] to Starts[b+1]-1.
 	Starts []int32
+	// Share is the part of a step's tokens that the batch has, in (0, 1], where the step is cut into several batches: the load-balance loss
+	// of experts counts by it. 0 means 1. What a token is worth in the loss is the loss's business.
+	Share float32
 }
 
 // Append adds a sequence. Its tokens from index scored-1 on have their successors as targets, so that tokens[scored:] are scored;
@@ -46,6 +49,7 @@ func (b Batch) Len() int { return len(b.Tokens) }
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	b.Tokens, b.Positions, b.Targets, b.Starts = b.Tokens[:0], b.Positions[:0], b.Targets[:0], b.Starts[:0]
+	b.Share = 0
 }
 
 // validate checks every index, since the kernels trust them.
@@ -59,6 +63,9 @@ func (b Batch) validate(c Config) error {
 	}
 	if len(b.Starts) < 2 || b.Starts[0] != 0 || int(b.Starts[len(b.Starts)-1]) != n {
 		return fmt.Errorf("batch starts %v must run from 0 to %d: %w", ends(b.Starts), n, hone.ErrInvalid)
+	}
+	if !(b.Share >= 0 && b.Share <= 1) {
+		return fmt.Errorf("batch is %v of a step, must be more than 0 and at most 1: %w", b.Share, hone.ErrInvalid)
 	}
 	for i := 1; i < len(b.Starts); i++ {
 		if b.Starts[i] < b.Starts[i-1] {

@@ -20,7 +20,7 @@ type Config struct {
 	Heads int `json:"heads" yaml:"heads"`
 	// KVHeads is K, the number of key and value heads; it divides Heads.
 	KVHeads int `json:"kv_heads" yaml:"kv_heads"`
-	// Hidden is F, the width inside the feed-forward block.
+	// Hidden is F, the width inside the feed-forward block, or inside of each of its experts.
 	Hidden int `json:"hidden" yaml:"hidden"`
 	// Context is the largest number of tokens of a sequence, prompt included.
 	Context int `json:"context" yaml:"context"`
@@ -33,6 +33,8 @@ type Config struct {
 	NormEps float32 `json:"norm_eps" yaml:"norm_eps"`
 	// Untied gives the output a matrix of its own instead of the embedding's.
 	Untied bool `json:"untied" yaml:"untied"`
+	// MoE makes the feed-forward a mixture of experts.
+	MoE MoE `json:"moe" yaml:"moe"`
 }
 
 // The sizes that [Preset] knows.
@@ -108,7 +110,7 @@ func (c Config) Validate() error {
 	if !(c.NormEps > 0) || math.IsInf(float64(c.NormEps), 0) {
 		fault("norm_eps is %g, must be more than 0", c.NormEps)
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.MoE.validate())...)
 }
 
 // Tensors are the names and shapes of the tensors in their order, without data.

@@ -1,5 +1,6 @@
 // Package policy is the language model that hone trains: a decoder-only transformer in the manner of Llama (RMSNorm, rotary
-// positions, grouped-query causal attention, SwiGLU, tied or untied output) with a value head beside the output.
+// positions, grouped-query causal attention with or without a window, SwiGLU or a mixture of experts, tied or untied output) with a value
+// head beside the output.
 //
 // [Config] is its shape, [Params] its weights over one flat slice. A [Trainer] builds the forward pass as a Gorgonia graph of the
 // fused operators in policy/op, differentiates it, and runs it on packed batches: [Trainer.Gradient] adds the gradient of a

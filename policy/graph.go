@@ -15,8 +15,10 @@ type builder struct {
 	// grads, if not nil, is where the gradients of the weights are added.
 	grads   *Params
 	weights gorgonia.Nodes
-	heads   op.Heads
-	err     error
+	// routings are those of the layers, in a mixture of experts.
+	routings []*op.Routing
+	heads    op.Heads
+	err      error
 }
 
 func newBuilder(params, grads *Params, pack *op.Pack, rotary *kernel.Rotary) *builder {
@@ -102,9 +104,43 @@ func (b *builder) attention(x *gorgonia.Node, layer int) *gorgonia.Node {
 func (b *builder) feedForward(x *gorgonia.Node, layer int) *gorgonia.Node {
 	r := op.NewResidual(b.pack, x)
 	h := b.norm(r, layerName(layer, "post_attention_layernorm"))
+	if b.params.config.MoE.Experts > 0 {
+		return b.mixture(r, h, layer)
+	}
 	h = b.linear(h, layerName(layer, "mlp.gate_proj"), layerName(layer, "mlp.up_proj"))
 	h = b.do(func() (*gorgonia.Node, error) { return op.SwiGLU(b.pack, h) })
 	return b.linearAdd(r, h, layerName(layer, "mlp.down_proj"))
+}
+
+// mixture is x + the sum over the chosen experts e of p_e * swiglu(h W1_e', h W3_e') W2_e', and likewise of the shared ones with p = 1.
+func (b *builder) mixture(r *op.Residual, h *gorgonia.Node, layer int) *gorgonia.Node {
+	m := b.params.config.MoE
+	gate := b.weight(layerName(layer, "block_sparse_moe.gate"), layerName(layer, "block_sparse_moe.gate"))
+	if b.err != nil {
+		return nil
+	}
+	var routing *op.Routing
+	routing, b.err = op.Route(b.pack, h, gate, op.Mixture{
+		Experts: m.Experts, TopK: m.Choices(), Bias: b.params.Tensor(gateBias(layer)), Balance: m.BalanceCoef,
+	})
+	b.routings = append(b.routings, routing)
+	experts := func(x *gorgonia.Node, first, last string) *gorgonia.Node {
+		w := b.weight(expertName(layer, 0, first), expertName(layer, m.Experts-1, last))
+		return b.do(func() (*gorgonia.Node, error) { return routing.Linear(x, w) })
+	}
+	y := b.do(routing.Dispatch)
+	y = experts(y, "w1", "w3")
+	y = b.do(func() (*gorgonia.Node, error) { return op.SwiGLU(b.pack, y) })
+	y = experts(y, "w2", "w2")
+	var sum *gorgonia.Node
+	if m.Shared > 0 {
+		name := func(part string) string { return layerName(layer, "block_sparse_moe.shared_experts."+part) }
+		w := b.weight(name("gate_proj"), name("up_proj"))
+		s := b.do(func() (*gorgonia.Node, error) { return routing.Shared(w) })
+		s = b.do(func() (*gorgonia.Node, error) { return op.SwiGLU(b.pack, s) })
+		sum = b.linearAdd(r, s, name("down_proj"))
+	}
+	return b.do(func() (*gorgonia.Node, error) { return routing.Combine(r, sum, y) })
 }
 
 // model is the whole policy, from tokens to log-probabilities, entropies and values; detached says that values give the transformer no

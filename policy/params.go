@@ -6,13 +6,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/hone-rl/hone"
 )
 
 // Tensor is one named matrix or vector of a policy.
 type Tensor struct {
-	// Name is as in Hugging Face's Llama checkpoints, such as "model.layers.0.mlp.up_proj.weight".
+	// Name is as in Hugging Face's Llama and Mixtral checkpoints, such as "model.layers.0.mlp.up_proj.weight".
 	Name string
 	// Shape is [out, in] for matrices, [n] for vectors.
 	Shape []int
@@ -69,6 +70,12 @@ func (c Config) layout() []slot {
 			slot{layerName(l, "self_attn.v_proj"), []int{kv, c.Width}},
 			slot{layerName(l, "self_attn.o_proj"), []int{c.Width, c.Width}},
 			slot{layerName(l, "post_attention_layernorm"), []int{c.Width}},
+		)
+		if c.MoE.Experts > 0 {
+			slots = append(slots, c.MoE.slots(l, c)...)
+			continue
+		}
+		slots = append(slots,
 			slot{layerName(l, "mlp.gate_proj"), []int{c.Hidden, c.Width}},
 			slot{layerName(l, "mlp.up_proj"), []int{c.Hidden, c.Width}},
 			slot{layerName(l, "mlp.down_proj"), []int{c.Width, c.Hidden}},
@@ -102,9 +109,9 @@ func newParams(c Config) *Params {
 	return p
 }
 
-// Init draws fresh weights from seed: normal with deviation 0.02 for matrices, divided by sqrt(2*Layers) for the two that write to the
-// residual stream in each layer (Radford et al. 2019, sec. 2.3); ones for norms; zeros for the value head, so that the first values are
-// exactly 0. Each tensor has a stream of its own, named after it.
+// Init draws fresh weights from seed: normal with deviation 0.02 for matrices, divided by sqrt(2*Layers) for those that write to the
+// residual stream (Radford et al. 2019, sec. 2.3); ones for norms; zeros for the value head, so that the first values are
+// exactly 0, and for experts' biases. Each tensor has a stream of its own, named after it.
 func Init(c Config, seed uint64) (*Params, error) {
 	p, err := NewParams(c)
 	if err != nil {
@@ -114,12 +121,12 @@ func Init(c Config, seed uint64) (*Params, error) {
 	residual := deviation / math.Sqrt(2*float64(c.Layers))
 	for _, t := range p.tensors {
 		switch {
-		case t.Name == nameValueWeight || t.Name == nameValueBias:
+		case t.Name == nameValueWeight || strings.HasSuffix(t.Name, "bias"):
 		case len(t.Shape) == 1:
 			for i := range t.Data {
 				t.Data[i] = 1
 			}
-		case endsResidual(c, t.Name):
+		case endsResidual(t.Name):
 			fillNormal(t, seed, residual)
 		default:
 			fillNormal(t, seed, deviation)
@@ -128,9 +135,9 @@ func Init(c Config, seed uint64) (*Params, error) {
 	return p, nil
 }
 
-func endsResidual(c Config, name string) bool {
-	for l := range c.Layers {
-		if name == layerName(l, "self_attn.o_proj") || name == layerName(l, "mlp.down_proj") {
+func endsResidual(name string) bool {
+	for _, end := range []string{".o_proj.weight", ".down_proj.weight", ".w2.weight"} {
+		if strings.HasSuffix(name, end) {
 			return true
 		}
 	}

@@ -47,6 +47,7 @@ type Trainer struct {
 	detached      bool
 	checkpoint    bool
 	loss          Loss
+	usage         Usage
 	training      []*circuit
 	evaluating    []*circuit
 }
@@ -70,12 +71,22 @@ func NewTrainer(params *Params, set *kernel.Set, options TrainerOptions) (*Train
 // Grads is where Gradient adds to: the Trainer's own, zero at first.
 func (t *Trainer) Grads() *Params { return t.grads }
 
-// ZeroGrads sets all gradients to 0, NaN included: the start of a step.
-func (t *Trainer) ZeroGrads() { clear(t.grads.flat) }
+// ZeroGrads sets all gradients to 0, NaN included, and forgets what the routers did: the start of a step.
+func (t *Trainer) ZeroGrads() {
+	clear(t.grads.flat)
+	t.usage = Usage{}
+}
+
+// Usage is what the routers of a mixture of experts did in all runs of Gradient since ZeroGrads.
+func (t *Trainer) Usage() Usage { return t.usage }
+
+// MoveBiases moves the biases of the policy's experts against their loads since ZeroGrads: the end of a step, beside the
+// optimiser's. It does nothing where there are none.
+func (t *Trainer) MoveBiases() { t.params.moveBiases(t.usage) }
 
 // Gradient runs the loss forward and backward on b and adds its gradient to Grads. It checks ctx before it starts and then runs to the
-// end. Errors: hone.ErrInvalid for a bad batch or a Trainer without a loss; hone.ErrNonFinite for a loss that is NaN or infinite, and then
-// Grads holds nothing of use until ZeroGrads.
+// end. The load-balance loss of experts is in the gradient and in Usage, but not in the loss. Errors: hone.ErrInvalid for a bad batch or
+// a Trainer without a loss; hone.ErrNonFinite for a loss that is NaN or infinite, and then Grads holds nothing of use until ZeroGrads.
 func (t *Trainer) Gradient(ctx context.Context, b Batch) (loss float64, err error) {
 	defer recoverTo(&err)
 	if t.loss == nil {
@@ -88,6 +99,7 @@ func (t *Trainer) Gradient(ctx context.Context, b Batch) (loss float64, err erro
 	if err := c.run(b); err != nil {
 		return 0, err
 	}
+	t.usage.add(b.Len(), t.params.config.MoE.Choices(), c.routings)
 	loss, err = scalar(c.cost.Value())
 	if err != nil {
 		return 0, err
@@ -146,6 +158,8 @@ type circuit struct {
 	pack *op.Pack
 	vm   gorgonia.VM
 	out  Outputs
+	// routings are those of the layers, in a mixture of experts.
+	routings []*op.Routing
 	// cost is nil where there is no backward pass.
 	cost *gorgonia.Node
 }
@@ -189,6 +203,7 @@ func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
 	}
 	b := newBuilder(t.params, grads, c.pack, t.rotary)
 	c.out = b.model(t.temperature, t.detached)
+	c.routings = b.routings
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -235,7 +250,11 @@ func reached(cost *gorgonia.Node, weights gorgonia.Nodes) gorgonia.Nodes {
 }
 
 func (c *circuit) run(b Batch) error {
-	c.pack.Fill(op.Sequences{Tokens: b.Tokens, Positions: b.Positions, Targets: b.Targets, Starts: b.Starts})
+	share := b.Share
+	if share == 0 {
+		share = 1
+	}
+	c.pack.Fill(op.Sequences{Tokens: b.Tokens, Positions: b.Positions, Targets: b.Targets, Starts: b.Starts, Share: share})
 	c.vm.Reset()
 	if err := c.vm.RunAll(); err != nil {
 		return fmt.Errorf("run policy graph: %w", err)

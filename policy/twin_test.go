@@ -12,10 +12,15 @@ import (
 type twin struct {
 	config  policy.Config
 	weights map[string][]float64
+	// routes is nil in a dense policy.
+	routes *twinRoutes
 }
 
 func newTwin(p *policy.Params) twin {
-	t := twin{p.Config(), map[string][]float64{}}
+	t := twin{config: p.Config(), weights: map[string][]float64{}}
+	if t.config.MoE.Experts > 0 {
+		t.routes = &twinRoutes{held: map[string][]int{}}
+	}
 	for _, tensor := range p.Tensors() {
 		w := make([]float64, len(tensor.Data))
 		for i, v := range tensor.Data {
@@ -61,8 +66,17 @@ func (t twin) rotate(x []float64, position int) {
 	}
 }
 
-// hidden is the final normalised vector of each token of one sequence.
-func (t twin) hidden(tokens []int32) [][]float64 {
+// swiglu is the feed-forward with the matrices of these names.
+func (t twin) swiglu(h []float64, gate, up, down string) []float64 {
+	g, u := t.times(gate, h), t.times(up, h)
+	for j, v := range g {
+		g[j] = v / (1 + math.Exp(-v)) * u[j]
+	}
+	return t.times(down, g)
+}
+
+// hidden is the final normalised vector of each token of one sequence; sequence is its number in the batch.
+func (t twin) hidden(sequence int, tokens []int32) [][]float64 {
 	c := t.config
 	xs := make([][]float64, len(tokens))
 	for i, token := range tokens {
@@ -79,13 +93,13 @@ func (t twin) hidden(tokens []int32) [][]float64 {
 			keys, values = append(keys, k), append(values, t.times(name("self_attn.v_proj"), h))
 			add(x, t.times(name("self_attn.o_proj"), t.attend(q, t.seen(keys), t.seen(values))))
 		}
-		for _, x := range xs {
+		for i, x := range xs {
 			h := t.norm(name("post_attention_layernorm"), x)
-			gate, up := t.times(name("mlp.gate_proj"), h), t.times(name("mlp.up_proj"), h)
-			for j, g := range gate {
-				gate[j] = g / (1 + math.Exp(-g)) * up[j]
+			if t.routes != nil {
+				add(x, t.mixture(l, fmt.Sprint(sequence, i), h))
+				continue
 			}
-			add(x, t.times(name("mlp.down_proj"), gate))
+			add(x, t.swiglu(h, name("mlp.gate_proj"), name("mlp.up_proj"), name("mlp.down_proj")))
 		}
 	}
 	for i, x := range xs {
@@ -136,9 +150,12 @@ func (t twin) score(b policy.Batch, temperature float64) (logp, entropy, value [
 	if t.config.Untied {
 		output = "lm_head.weight"
 	}
+	if t.routes != nil {
+		t.routes.begin(t.config, b.Len())
+	}
 	for s := range len(b.Starts) - 1 {
 		from, to := b.Starts[s], b.Starts[s+1]
-		for i, h := range t.hidden(b.Tokens[from:to]) {
+		for i, h := range t.hidden(s, b.Tokens[from:to]) {
 			value = append(value, t.times("value_head.weight", h)[0]+t.weights["value_head.bias"][0])
 			target := b.Targets[int(from)+i]
 			if target < 0 {

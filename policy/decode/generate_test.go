@@ -84,6 +84,8 @@ func TestGenerateAgreesWithTwin(t *testing.T) {
 		{"untied", bestSet(t), func(c *policy.Config) { c.Untied = true }},
 		{"window", bestSet(t), func(c *policy.Config) { c.Window = 9 }},
 		{"window of a cache block", bestSet(t), func(c *policy.Config) { c.Window = 32 }},
+		{"experts", bestSet(t), func(c *policy.Config) { c.MoE = policy.MoE{Experts: 8} }},
+		{"shared experts", kernel.Portable(), func(c *policy.Config) { c.MoE = policy.MoE{Experts: 5, TopK: 3, Shared: 2, BiasRate: 0.1} }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

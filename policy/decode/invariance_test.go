@@ -44,8 +44,25 @@ func TestBitsDoNotDependOnScheduling(t *testing.T) {
 	requireRowsAlike(t, set)
 	config, err := policy.Preset(policy.Preset1M, token.Arithmetic().Vocab())
 	require.NoError(t, err)
+	checkScheduling(t, set, config, 50)
+}
+
+// The same of a small mixture of experts with a window.
+func TestBitsOfExpertsDoNotDependOnScheduling(t *testing.T) {
+	t.Parallel()
+	set := bestSet(t)
+	requireRowsAlike(t, set)
+	config := small()
+	config.Window = 40
+	config.MoE = policy.MoE{Experts: 8, Shared: 1, BiasRate: 0.001}
+	checkScheduling(t, set, config, 12)
+}
+
+// checkScheduling samples n requests, and branches of them, in many ways.
+func checkScheduling(t *testing.T, set *kernel.Set, config policy.Config, n int) {
+	t.Helper()
 	params := randomParams(t, config)
-	reqs := branches(t, newEngine(t, params, set, decode.Options{}), mixedRequests(t, 50))
+	reqs := branches(t, newEngine(t, params, set, decode.Options{}), mixedRequests(t, n))
 	want, err := newEngine(t, params, set, decode.Options{}).Generate(t.Context(), reqs)
 	require.NoError(t, err)
 	tests := []struct {

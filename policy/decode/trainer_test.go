@@ -16,6 +16,9 @@ func TestGenerateAgreesWithTrainer(t *testing.T) {
 	t.Parallel()
 	window := small()
 	window.Window = 37
+	experts, shared := small(), small()
+	experts.MoE = policy.MoE{Experts: 8}
+	shared.MoE = policy.MoE{Experts: 5, TopK: 3, Shared: 2, BiasRate: 0.1}
 	for name, c := range map[string]struct {
 		set    *kernel.Set
 		config policy.Config
@@ -23,6 +26,8 @@ func TestGenerateAgreesWithTrainer(t *testing.T) {
 		"best":     {bestSet(t), small()},
 		"portable": {kernel.Portable(), small()},
 		"window":   {bestSet(t), window},
+		"experts":  {bestSet(t), experts},
+		"shared":   {bestSet(t), shared},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sort"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,15 +49,15 @@ func randomParams(t testing.TB, config policy.Config) *policy.Params {
 	if config.Untied {
 		fill("lm_head.weight", 0, 0.3)
 	}
-	for l := range config.Layers {
-		p := fmt.Sprintf("model.layers.%d.", l)
-		fill(p+"input_layernorm.weight", 1, 0.1)
-		fill(p+"post_attention_layernorm.weight", 1, 0.1)
-		for _, name := range []string{
-			"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-			"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-		} {
-			fill(p+name+".weight", 0, 0.2)
+	for _, tensor := range params.Tensors() {
+		switch {
+		case !strings.HasPrefix(tensor.Name, "model.layers."):
+		case strings.HasSuffix(tensor.Name, "layernorm.weight"):
+			fill(tensor.Name, 1, 0.1)
+		case strings.HasSuffix(tensor.Name, "bias"):
+			fill(tensor.Name, 0, 0.1)
+		default:
+			fill(tensor.Name, 0, 0.2)
 		}
 	}
 	return params
@@ -128,11 +130,11 @@ func (w twin) forward(tokens []hone.TokenID) (logits [][]float64, values []float
 			}
 			add(x[i], w.linear(p+"self_attn.o_proj.weight", mixed))
 			h := w.norm(p+"post_attention_layernorm.weight", x[i])
-			gate, up := w.linear(p+"mlp.gate_proj.weight", h), w.linear(p+"mlp.up_proj.weight", h)
-			for j, g := range gate {
-				up[j] *= g / (1 + math.Exp(-g))
+			if c.MoE.Experts > 0 {
+				w.mixture(p+"block_sparse_moe.", x[i], h)
+				continue
 			}
-			add(x[i], w.linear(p+"mlp.down_proj.weight", up))
+			add(x[i], w.swiglu(h, p+"mlp.gate_proj", p+"mlp.up_proj", p+"mlp.down_proj"))
 		}
 	}
 	head := "model.embed_tokens.weight"
@@ -145,6 +147,44 @@ func (w twin) forward(tokens []hone.TokenID) (logits [][]float64, values []float
 		values = append(values, w.linear("value_head.weight", h)[0]+float64(w.params.Tensor("value_head.bias")[0]))
 	}
 	return logits, values
+}
+
+// swiglu is the feed-forward with the matrices of these names.
+func (w twin) swiglu(h []float64, gate, up, down string) []float64 {
+	g, u := w.linear(gate+".weight", h), w.linear(up+".weight", h)
+	for j, v := range g {
+		u[j] *= v / (1 + math.Exp(-v))
+	}
+	return w.linear(down+".weight", u)
+}
+
+// mixture adds to x what the experts make of h: each of those with the highest probabilities, with the biases, by its probability.
+func (w twin) mixture(p string, x, h []float64) {
+	m := w.config.MoE
+	probs, order, total := logSoftmax(w.linear(p+"gate.weight", h), 1), []int{}, 0.0
+	for e := range probs {
+		probs[e], order = math.Exp(probs[e]), append(order, e)
+	}
+	score := append([]float64(nil), probs...)
+	for e, bias := range w.params.Tensor(p + "gate.e_score_correction_bias") {
+		score[e] += float64(bias)
+	}
+	sort.SliceStable(order, func(i, j int) bool { return score[order[i]] > score[order[j]] })
+	for _, e := range order[:m.Choices()] {
+		total += probs[e]
+	}
+	for _, e := range order[:m.Choices()] {
+		expert := fmt.Sprintf("%sexperts.%d.", p, e)
+		y := w.swiglu(h, expert+"w1", expert+"w3", expert+"w2")
+		for j := range y {
+			y[j] *= probs[e] / total
+		}
+		add(x, y)
+	}
+	if m.Shared > 0 {
+		shared := p + "shared_experts."
+		add(x, w.swiglu(h, shared+"gate_proj", shared+"up_proj", shared+"down_proj"))
+	}
 }
 
 func (w twin) norm(name string, x []float64) []float64 {

@@ -14,8 +14,9 @@ type layerWeights struct {
 	qkv      *kernel.Weight // [H*C + 2*G*C, D]: queries, keys, values
 	out      *kernel.Weight // [D, H*C]
 	mlpNorm  []float32      // [D]
-	gateUp   *kernel.Weight // [2F, D]
-	down     *kernel.Weight // [D, F]
+	// mlp is the dense feed-forward, or that of the shared experts; its matrices are nil where there is none.
+	mlp     feedForwardWeights
+	mixture mixtureWeights
 }
 
 // weights are a copy of the policy's parameters.
@@ -56,9 +57,8 @@ func snapshot(params *policy.Params, set *kernel.Set) weights {
 			qkv:      matrix(config.Width, p+"self_attn.q_proj.weight", p+"self_attn.k_proj.weight", p+"self_attn.v_proj.weight"),
 			out:      matrix(config.Width, p+"self_attn.o_proj.weight"),
 			mlpNorm:  vector(p + "post_attention_layernorm.weight"),
-			gateUp:   matrix(config.Width, p+"mlp.gate_proj.weight", p+"mlp.up_proj.weight"),
-			down:     matrix(config.Hidden, p+"mlp.down_proj.weight"),
 		}
+		layer.mlp, layer.mixture = feedForwards(params, i, matrix)
 		w.layers = append(w.layers, layer)
 	}
 	return w

@@ -33,6 +33,7 @@ type worker struct {
 	mixed   []float32 // [tileRows, H*C] attention's output
 	gateUp  []float32 // [tileRows, 2F]
 	hidden  []float32 // [tileRows, F]
+	experts mixtureBuffers
 	scores  []float32 // [H/G, context]
 	logits  []float32 // [tileRows, V]
 	values  []float32 // [tileRows]
@@ -57,6 +58,7 @@ func (e *Engine) giveBack(w *worker) {
 
 func newWorker(e *Engine) *worker {
 	c := e.config
+	hidden := c.Hidden * max(1, c.MoE.Shared)
 	rows := func(width int) []float32 { return make([]float32, tileRows*width) }
 	return &worker{
 		engine:  e,
@@ -66,8 +68,9 @@ func newWorker(e *Engine) *worker {
 		norm:    rows(c.Width),
 		qkv:     rows(e.qkvWidth()),
 		mixed:   rows(c.Width),
-		gateUp:  rows(2 * c.Hidden),
-		hidden:  rows(c.Hidden),
+		gateUp:  rows(2 * hidden),
+		hidden:  rows(hidden),
+		experts: newMixtureBuffers(c),
 		scores:  make([]float32, c.Heads/c.KVHeads*c.Context),
 		logits:  rows(c.Vocab),
 		values:  rows(1),
@@ -148,16 +151,18 @@ func (w *worker) forward(feeds []feed) {
 		}
 		w.product(n, w.mixed, p.out, w.x, true)
 		w.normalise(n, p.mlpNorm)
-		w.product(n, w.norm, p.gateUp, w.gateUp, false)
-		w.swiglu(n)
-		w.product(n, w.hidden, p.down, w.x, true)
+		if p.mlp.down != nil {
+			w.feedForward(n, p.mlp)
+		}
+		if p.mixture.experts != nil {
+			w.mixture(n, p.mixture)
+		}
 	}
 	w.normalise(n, e.weights.norm)
 }
 
-// swiglu fills hidden from gateUp, in pieces that the kernel takes on the calling goroutine.
-func (w *worker) swiglu(n int) {
-	hidden := w.engine.config.Hidden
+// swiglu fills hidden, rows of that width, from gateUp, in pieces that the kernel takes on the calling goroutine.
+func (w *worker) swiglu(n, hidden int) {
 	for lo := 0; lo < n; lo += smallRows {
 		hi := min(lo+smallRows, n)
 		w.engine.set.SwiGLU(w.hidden[lo*hidden:hi*hidden], w.gateUp[2*lo*hidden:], hidden)

@@ -43,6 +43,13 @@ func (l linear) forwardAdd(y, residual, x, weight []float32) {
 	}, x, weight, y)
 }
 
+// backward is dx = alpha * dy * weight.
+func (l linear) backward(dx, dy, weight []float32) {
+	l.p.set.MatMul(kernel.Product{
+		M: l.p.rows(), N: l.in, K: l.out, Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
+	}, dy, weight, dx)
+}
+
 // gradients adds the nodes for x and for weight.
 func (l linear) gradients(x, weight, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	dx, err := l.inputGrad(x, weight, grad)
@@ -53,15 +60,11 @@ func (l linear) gradients(x, weight, grad *gorgonia.Node) (gorgonia.Nodes, error
 	return gorgonia.Nodes{dx, dw}, err
 }
 
-// inputGrad is dx = alpha * dy * weight.
+// inputGrad adds the node of backward.
 func (l linear) inputGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error) {
 	return l.p.add(&operator{
 		name: "linear.grad.x", out: x.Shape(),
-		run: func(out []float32, in [][]float32) {
-			l.p.set.MatMul(kernel.Product{
-				M: l.p.rows(), N: l.in, K: l.out, Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
-			}, in[1], in[0], out)
-		},
+		run: func(out []float32, in [][]float32) { l.backward(out, in[1], in[0]) },
 	}, weight, grad)
 }
 

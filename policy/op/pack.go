@@ -8,6 +8,8 @@ type Sequences struct {
 	Tokens, Positions, Targets []int32
 	// Starts is [B+1]: sequence b is tokens Starts[b] to Starts[b+1]-1.
 	Starts []int32
+	// Share is the part of a step's tokens that these are, which the load-balance loss of mixtures is multiplied by.
+	Share float32
 }
 
 // Pack is what the operators of one graph share: the kernels, the capacity that shapes have, and the sequences of the run.

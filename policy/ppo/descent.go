@@ -59,6 +59,7 @@ func deal(samples []*sample, order []int, k, n int) []*sample {
 func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (stop bool, err error) {
 	err = d.learner.gradient(ctx, minibatch, d.in.Config.BatchTokens)
 	seen := d.learner.loss.takeTally()
+	seen.usage = d.learner.trainer.Usage()
 	var norm float64
 	if err == nil {
 		if d.stats.Steps == 0 { // a skipped step changes nothing, so the next one is still at the sampling policy
@@ -77,6 +78,7 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 	case err != nil:
 		return false, err
 	}
+	d.learner.trainer.MoveBiases()
 	d.seen.merge(seen)
 	d.stats.Steps++
 	d.stats.GradNorm += norm
@@ -98,7 +100,9 @@ func (d *descent) skip(epoch, k int, minibatch []*sample, reason error) {
 // gradient leaves the gradient of the minibatch's loss in the trainer, whatever the number of parts it is computed in.
 func (l *Learner) gradient(ctx context.Context, minibatch []*sample, limit int) error {
 	var totals Totals
+	rows := 0
 	for _, s := range minibatch {
+		rows += s.rows()
 		if s.imitation {
 			totals.Imitations += len(s.trajectory.Tokens)
 		} else {
@@ -108,6 +112,7 @@ func (l *Learner) gradient(ctx context.Context, minibatch []*sample, limit int) 
 	l.trainer.ZeroGrads()
 	for _, part := range split(minibatch, limit) {
 		batch, _ := pack(part)
+		batch.batch.Share = float32(batch.batch.Len()) / float32(rows)
 		if err := l.loss.Set(batch.rows, totals); err != nil {
 			return err
 		}

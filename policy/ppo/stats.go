@@ -1,6 +1,10 @@
 package ppo
 
-import "math"
+import (
+	"math"
+
+	"github.com/hone-rl/hone/policy"
+)
 
 // Stats is what an update says of itself. The names are those of doc/metrics.md. "Mean" without more is over the sampled tokens
 // of all minibatches that were looked at; KL divergences and entropies are in nats, natural logarithms throughout.
@@ -77,6 +81,10 @@ type Stats struct {
 	// StoppedEarly is 1 if target_kl ended the update before its last minibatch, else 0.
 	StoppedEarly int `json:"stopped_early"`
 
+	// Usage is what the routers did with all tokens of the minibatches, prompts included; nothing without experts. Its numbers have names
+	// of their own, see policy.Usage.Metrics.
+	Usage policy.Usage `json:"-"`
+
 	Census
 }
 
@@ -116,6 +124,7 @@ func (s *Stats) observe(t *tally, reference bool) {
 	s.ClipFracLow, s.ClipFracHigh = t.fraction(t.low), t.fraction(t.high)
 	s.ClipFracDual, s.ClipFracValue = t.fraction(t.dual), t.fraction(t.held)
 	s.RatioMin, s.RatioMax = t.ratioMin, t.ratioMax
+	s.Usage = t.usage
 }
 
 // sum adds from the front.

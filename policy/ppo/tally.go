@@ -1,6 +1,10 @@
 package ppo
 
-import "math"
+import (
+	"math"
+
+	"github.com/hone-rl/hone/policy"
+)
 
 // mean is a running mean over tokens.
 type mean struct {
@@ -26,6 +30,7 @@ type tally struct {
 	oldK1, oldK3, refK1, refK3        mean
 	low, high, dual, held             int
 	ratioMin, ratioMax                float64
+	usage                             policy.Usage
 }
 
 // newTally is an empty tally.
@@ -67,6 +72,7 @@ func (t *tally) merge(other *tally) {
 	t.dual += other.dual
 	t.held += other.held
 	t.ratioMin, t.ratioMax = min(t.ratioMin, other.ratioMin), max(t.ratioMax, other.ratioMax)
+	t.usage.Merge(other.usage)
 }
 
 // fraction is count over the sampled tokens seen, 0 of none.

@@ -47,6 +47,8 @@ type Result struct {
 	LastEpochLoss float64 `json:"last_epoch_loss"`
 	// GradNormMax is the largest norm of the gradient over all parameters, before clipping.
 	GradNormMax float64 `json:"grad_norm_max"`
+	// Usage is what the routers did with all tokens of the last epoch, prompts included; nothing without experts.
+	Usage policy.Usage `json:"-"`
 }
 
 // Fit minimises the mean cross-entropy of the examples' completions by AdamW, with moments of its own that start at zero and are
@@ -84,7 +86,9 @@ func Fit(ctx context.Context, in Input) (result Result, err error) {
 		if err != nil {
 			return Result{}, fmt.Errorf("sft step %d of %d: %w", i, len(steps), err)
 		}
+		trainer.MoveBiases()
 		if i >= lastEpoch {
+			result.Usage.Merge(trainer.Usage())
 			epochLoss, epochTokens = epochLoss+value*float64(tokens), epochTokens+tokens
 		}
 		result.add(value, norm, tokens)

@@ -178,3 +178,23 @@ func TestValidateJoinsAllFaults(t *testing.T) {
 		require.ErrorContains(t, err, part)
 	}
 }
+
+func TestMixtureOfExpertsIsFitted(t *testing.T) {
+	t.Parallel()
+	in := input(t, 30)
+	c := in.Params.Config()
+	c.MoE = policy.MoE{Experts: 4, Shared: 1, BiasRate: 0.001}
+	params, err := policy.Init(c, 3)
+	require.NoError(t, err)
+	in.Params = params
+	got, err := Fit(t.Context(), in)
+	require.NoError(t, err)
+	require.Less(t, got.LastEpochLoss, 0.3)
+	tokens := 0
+	for _, e := range in.Examples {
+		tokens += len(e.Prompt) + len(e.Completion)
+	}
+	require.Equal(t, tokens, got.Usage.Tokens, "those of the last epoch")
+	require.InDelta(t, 2, got.Usage.Shares()[0]+got.Usage.Shares()[1]+got.Usage.Shares()[2]+got.Usage.Shares()[3], 1e-9)
+	require.NotEqual(t, make([]float32, 4), params.Tensor("model.layers.0.block_sparse_moe.gate.e_score_correction_bias"))
+}

@@ -100,9 +100,10 @@ func open(r io.Reader, prefixes ...string) (*file, error) {
 		return nil, fmt.Errorf("metadata %s: %w: %w", keyConfig, err, hone.ErrCorrupt)
 	}
 	maps.DeleteFunc(f.meta, func(k, _ string) bool { return strings.HasPrefix(k, reserved) || k == keyFormat })
-	// The layers are counted before their tensors are listed, since the number may be anything.
-	if f.config.Layers > len(entries) {
-		return nil, fmt.Errorf("%d tensors can't be %d layers: %w", len(entries), f.config.Layers, hone.ErrCorrupt)
+	// The layers and experts are counted before their tensors are listed, since the numbers may be anything.
+	if f.config.Layers*max(1, f.config.MoE.Experts) > len(entries) {
+		return nil, fmt.Errorf("%d tensors can't be %d layers of %d experts: %w",
+			len(entries), f.config.Layers, f.config.MoE.Experts, hone.ErrCorrupt)
 	}
 	var want []tensor
 	for _, prefix := range prefixes {
