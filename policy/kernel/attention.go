@@ -73,8 +73,8 @@ func (s *Set) scores(p, packed []float32, u span, query, q0, m int) {
 
 func (s *Set) attendGroup(a Attention, unit int, out, lse, packed []float32) {
 	u := a.span(unit)
-	buffer := s.borrow(queryBlock * u.stride)
-	defer s.release(buffer)
+	buffer := s.Borrow(queryBlock * u.stride)
+	defer s.Release(buffer)
 	p := *buffer
 	for head := u.firstHead; head < u.lastHead; head++ {
 		for q0 := 0; q0 < u.length; q0 += queryBlock {

@@ -25,8 +25,8 @@ func (s *Set) attendGroupGrad(a Attention, u span, g AttentionGrad) {
 		clear(row[u.key : u.key+d])
 		clear(row[u.value : u.value+d])
 	}
-	buffer := s.borrow(2 * queryBlock * u.stride)
-	defer s.release(buffer)
+	buffer := s.Borrow(2 * queryBlock * u.stride)
+	defer s.Release(buffer)
 	for head := u.firstHead; head < u.lastHead; head++ {
 		for q0 := 0; q0 < u.length; q0 += queryBlock {
 			s.attendBlockGrad(a, u, g, *buffer, head, q0)

@@ -66,8 +66,8 @@ func (l libraryProducts) linear(s *Set, w *Weight, y []float32, ldy int, x []flo
 	if smallRows*width*w.In > smallProduct {
 		rows = largeRows
 	}
-	buffer := s.borrow(rows * (w.In + width))
-	defer s.release(buffer)
+	buffer := s.Borrow(rows * (w.In + width))
+	defer s.Release(buffer)
 	in, out := (*buffer)[:rows*w.In], (*buffer)[rows*w.In:]
 	p := Product{M: rows, N: width, K: w.In, Alpha: 1, LDA: w.In, LDB: width, LDC: width}
 	for lo := 0; lo < m; lo += rows {

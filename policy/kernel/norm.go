@@ -55,8 +55,8 @@ func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
 	width := len(n.Weight)
 	rows := len(g.X) / width
 	pieces := (rows + normGrain - 1) / normGrain
-	buffer := s.borrow(pieces * width)
-	defer s.release(buffer)
+	buffer := s.Borrow(pieces * width)
+	defer s.Release(buffer)
 	partial := *buffer
 	clear(partial)
 	s.Parallel(rows, normGrain, func(lo, hi int) {

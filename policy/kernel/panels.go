@@ -14,9 +14,9 @@ const (
 	panelRows = 120
 	// packedBytes bounds the memory of packed panels in a product, if a few panels fit into it.
 	packedBytes = 8 << 20
-	// transposedPieces is how many pieces a product with a transposed A is cut into at least, if it has the panels.
-	transposedPieces = 4
-	cacheLine        = 64
+	// fewestPieces is how many pieces a product with a transposed A is cut into at least, if it has the panels.
+	fewestPieces = 4
+	cacheLine    = 64
 	// nearRow is the longest row of a transposed A whose columns are read where they are.
 	nearRow = 384
 )
@@ -57,36 +57,65 @@ func (t *panels) tile(m int) int {
 
 // multiply computes a product that isn't empty, on one goroutine or on all.
 func (t *panels) multiply(s *Set, p Product, a, b, c []float32, parallel bool) {
-	if p.TransA {
-		t.multiplyTransposed(s, p, a, b, c, parallel)
-		return
+	switch {
+	case p.TransA && parallel:
+		cut := t.cutTransposed(p)
+		s.Parallel(cut.pieces(), 1, func(lo, hi int) { t.transposedPieces(s, p, a, b, c, cut, lo, hi) })
+	case p.TransA:
+		cut := t.cutTransposed(p)
+		t.transposedPieces(s, p, a, b, c, cut, 0, cut.pieces())
+	case parallel:
+		t.multiplyParallel(s, p, a, b, c)
+	default:
+		block := t.block(p)
+		buffer := s.Borrow(p.K * roundUp(min(block, p.N), t.columns))
+		for first := 0; first < p.N; first += block {
+			cut := t.cut(p, min(block, p.N-first))
+			t.packs(*buffer, p, b, first, 0, cut.across)
+			t.pieces(p, a, *buffer, c, cut, first, 0, cut.pieces())
+		}
+		s.Release(buffer)
 	}
-	block := max(packedBytes/4/p.K/t.columns, 4) * t.columns
-	buffer := s.borrow(p.K * roundUp(min(block, p.N), t.columns))
-	defer s.release(buffer)
-	packed, tile := *buffer, t.tile(p.M)
+}
+
+// multiplyParallel packs and then multiplies on all goroutines.
+func (t *panels) multiplyParallel(s *Set, p Product, a, b, c []float32) {
+	block := t.block(p)
+	buffer := s.Borrow(p.K * roundUp(min(block, p.N), t.columns))
+	defer s.Release(buffer)
+	packed := *buffer
 	for first := 0; first < p.N; first += block {
-		columns := min(block, p.N-first)
-		count := t.count(columns)
-		pieces := (p.M + tile - 1) / tile * count
-		pack := func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				t.pack(packed[i*p.K*t.columns:], p, b, first+i*t.columns, 0, p.K)
-			}
-		}
-		work := func(lo, hi int) {
-			for piece := lo; piece < hi; piece++ {
-				row, panel := piece/count*tile, piece%count
-				t.piece(p, a, packed[panel*p.K*t.columns:], c, row, min(row+tile, p.M), first+panel*t.columns)
-			}
-		}
-		if parallel {
-			s.Parallel(count, 1, pack)
-			s.Parallel(pieces, max(1, pieces/64), work)
-		} else {
-			pack(0, count)
-			work(0, pieces)
-		}
+		cut := t.cut(p, min(block, p.N-first))
+		s.Parallel(cut.across, 1, func(lo, hi int) { t.packs(packed, p, b, first, lo, hi) })
+		s.Parallel(cut.pieces(), max(1, cut.pieces()/64), func(lo, hi int) { t.pieces(p, a, packed, c, cut, first, lo, hi) })
+	}
+}
+
+// block is the number of columns that are packed at a time.
+func (t *panels) block(p Product) int { return max(packedBytes/4/p.K/t.columns, 4) * t.columns }
+
+// cut is how a product is cut into pieces: tiles of rows down, panels or groups of panels across.
+type cut struct{ tile, down, across int }
+
+func (c cut) pieces() int { return c.down * c.across }
+
+func (t *panels) cut(p Product, columns int) cut {
+	tile := t.tile(p.M)
+	return cut{tile: tile, down: (p.M + tile - 1) / tile, across: t.count(columns)}
+}
+
+// packs fills panels lo to hi-1 of those for columns from first on.
+func (t *panels) packs(packed []float32, p Product, b []float32, first, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		t.pack(packed[i*p.K*t.columns:], p, b, first+i*t.columns, 0, p.K)
+	}
+}
+
+// pieces does pieces lo to hi-1 with the panels of columns from first on.
+func (t *panels) pieces(p Product, a, packed, c []float32, cut cut, first, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row, panel := i/cut.across*cut.tile, i%cut.across
+		t.piece(p, a, packed[panel*p.K*t.columns:], c, row, min(row+cut.tile, p.M), first+panel*t.columns)
 	}
 }
 
@@ -129,25 +158,24 @@ func (p Product) onto(k int) (add int, beta float32) {
 	}
 }
 
-// multiplyTransposed is multiply for a transposed A, as in the gradient of a weight, which is a long sum over tokens. Each piece
-// packs what it reads for itself, a run at a time.
-func (t *panels) multiplyTransposed(s *Set, p Product, a, b, c []float32, parallel bool) {
-	tile, count := t.tile(p.M), t.count(p.N)
-	tiles := (p.M + tile - 1) / tile
-	groups := min((transposedPieces+tiles-1)/tiles, count)
-	work := func(lo, hi int) {
-		buffer := s.borrow(depth * (tile + t.columns))
-		defer s.release(buffer)
-		for piece := lo; piece < hi; piece++ {
-			row, group := piece/groups*tile, piece%groups
-			t.pieceTransposed(p, a, b, c, *buffer, row, min(row+tile, p.M), group*count/groups, (group+1)*count/groups)
-		}
+// A product with a transposed A, as in the gradient of a weight, is a long sum over tokens. Each of its pieces packs what it reads for
+// itself, a run at a time.
+
+func (t *panels) cutTransposed(p Product) cut {
+	c := t.cut(p, p.N)
+	c.across = min((fewestPieces+c.down-1)/c.down, c.across)
+	return c
+}
+
+// transposedPieces does pieces lo to hi-1.
+func (t *panels) transposedPieces(s *Set, p Product, a, b, c []float32, cut cut, lo, hi int) {
+	buffer := s.Borrow(depth * (cut.tile + t.columns))
+	count := t.count(p.N)
+	for i := lo; i < hi; i++ {
+		row, group := i/cut.across*cut.tile, i%cut.across
+		t.pieceTransposed(p, a, b, c, *buffer, row, min(row+cut.tile, p.M), group*count/cut.across, (group+1)*count/cut.across)
 	}
-	if parallel {
-		s.Parallel(tiles*groups, 1, work)
-	} else {
-		work(0, tiles*groups)
-	}
+	s.Release(buffer)
 }
 
 // pieceTransposed multiplies rows lo to hi-1 of A', which is transposed, with panels from first to last-1.
@@ -160,44 +188,41 @@ func (t *panels) pieceTransposed(p Product, a, b, c, buffer []float32, lo, hi, f
 			t.packStrip(packed[(i-lo)*depth:], a[k*p.LDA+i:], p.LDA, n, min(t.strip(), hi-i))
 		}
 		add, beta := p.onto(k)
-		ahead := p.ahead(a, b, k, lo, hi, first*t.columns, last*t.columns)
+		next := lines{row: lo, rows: hi, column: first * t.columns, columns: min(last*t.columns, p.N)}
 		for j := first; j < last; j++ {
 			at := j * t.columns
 			t.pack(panel, p, b, at, k, n)
 			for i := lo; i < hi; i += t.strip() {
 				rows := min(t.strip(), hi-i)
-				next, step := ahead()
+				line, step := next.take(p, a, b, k+depth)
 				from, col := &packed[(i-lo)*depth], 4*rows
 				if near {
 					from, col = &a[k*p.LDA+i], 4*p.LDA
 				}
 				t.product[rows](n, from, 4, col, &panel[0],
-					&c[i*p.LDC+at], 4*p.LDC, p.Alpha, beta, add, min(t.columns, p.N-at), next, step)
+					&c[i*p.LDC+at], 4*p.LDC, p.Alpha, beta, add, min(t.columns, p.N-at), line, step)
 			}
 		}
 	}
 }
 
-// ahead gives, call by call, the columns of cache lines that the next run reads.
-func (p Product) ahead(a, b []float32, k, lo, hi, first, last int) func() (next *float32, step int) {
+// lines are the columns of cache lines that a run reads of A from row on and of B from column on.
+type lines struct{ row, rows, column, columns int }
+
+// take gives the next column of lines of the run from k on, with the distance of its lines.
+func (l *lines) take(p Product, a, b []float32, k int) (next *float32, step int) {
 	const line = cacheLine / 4
-	k += depth
-	i, j := lo, first
-	return func() (*float32, int) {
-		switch {
-		case k >= p.K || p.TransB || p.LDA > nearRow:
-			return &a[0], 0
-		case i < hi:
-			next := &a[k*p.LDA+i]
-			i += line
-			return next, 4 * p.LDA
-		case j < min(last, p.N):
-			next := &b[k*p.LDB+j]
-			j += line
-			return next, 4 * p.LDB
-		default:
-			return &a[0], 0
-		}
+	switch {
+	case k >= p.K || p.TransB || p.LDA > nearRow:
+		return &a[0], 0
+	case l.row < l.rows:
+		l.row += line
+		return &a[k*p.LDA+l.row-line], 4 * p.LDA
+	case l.column < l.columns:
+		l.column += line
+		return &b[k*p.LDB+l.column-line], 4 * p.LDB
+	default:
+		return &a[0], 0
 	}
 }
 

@@ -1,11 +1,9 @@
 package kernel
 
-import "golang.org/x/sys/cpu"
-
 // panelSets are the instruction sets that the processor has, the widest first.
 func panelSets() []*panels {
 	var found []*panels
-	if x := cpu.X86; x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasBMI2 {
+	if hasWide() {
 		found = append(found, &panels{
 			name: NameAVX512, columns: 32,
 			product: []productFunc{

@@ -190,3 +190,29 @@ func FuzzProduct(f *testing.F) {
 		}
 	})
 }
+
+func TestVectorsOfInstructionSetsGiveEqualBits(t *testing.T) {
+	t.Parallel()
+	sets := own(t)
+	for _, n := range []int{1, 7, 8, 9, 15, 16, 24, 31, 40, 344, 350} {
+		r := rng("vectors", n)
+		x, gateUp, dy := normal(r, 3*n), normal(r, 6*n), normal(r, 3*n)
+		gateUp[n/2], x[n-1] = 100, -200
+		type results struct {
+			softmax, y, dgateUp []float32
+		}
+		var first *results
+		for _, s := range sets {
+			got := &results{append([]float32(nil), x...), make([]float32, 3*n), make([]float32, 6*n)}
+			s.Softmax(got.softmax[:n])
+			s.SwiGLU(got.y, gateUp, n)
+			s.SwiGLUGrad(got.dgateUp, gateUp, dy, n)
+			if first == nil {
+				first = got
+			}
+			requireBits(t, first.softmax, got.softmax, s.Name()+" softmax")
+			requireBits(t, first.y, got.y, s.Name()+" swiglu")
+			requireBits(t, first.dgateUp, got.dgateUp, s.Name()+" swiglu gradient")
+		}
+	}
+}

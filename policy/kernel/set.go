@@ -79,10 +79,14 @@ func Assembly(name string) (*Set, error) {
 }
 
 func assembly(p *panels) *Set {
-	return &Set{
+	s := &Set{
 		name: p.name, products: p, vectors: simdVectors(),
-		fingerprint: fmt.Sprintf("assembly/1 products=%s vectors=avx2 rows=alike %s/%s", p.name, runtime.GOOS, runtime.GOARCH),
+		fingerprint: fmt.Sprintf("assembly/1 %s rows=alike %s/%s", p.name, runtime.GOOS, runtime.GOARCH),
 	}
+	if p.name == NameAVX512 {
+		s.vectors = wideVectors()
+	}
+	return s
 }
 
 // Portable is the set written in Go alone. It needs nothing from the machine and is slower by a factor of ten or more.
@@ -125,8 +129,8 @@ func (s *Set) Name() string { return s.name }
 // not. It is stored with what was computed.
 func (s *Set) Fingerprint() string { return s.fingerprint }
 
-// borrow gives a scratch slice of n float32, not zeroed; the caller hands the pointer back with release.
-func (s *Set) borrow(n int) *[]float32 {
+// Borrow gives a scratch slice of n float32, not zeroed; the caller hands the pointer back with Release.
+func (s *Set) Borrow(n int) *[]float32 {
 	p, ok := s.scratch.Get().(*[]float32)
 	if !ok {
 		p = new([]float32)
@@ -138,4 +142,5 @@ func (s *Set) borrow(n int) *[]float32 {
 	return p
 }
 
-func (s *Set) release(p *[]float32) { s.scratch.Put(p) }
+// Release takes back what Borrow gave.
+func (s *Set) Release(p *[]float32) { s.scratch.Put(p) }

@@ -5,6 +5,12 @@ import "golang.org/x/sys/cpu"
 // hasSIMD tells whether the processor can run the functions below.
 func hasSIMD() bool { return cpu.X86.HasAVX2 && cpu.X86.HasFMA }
 
+// hasWide tells whether it can run those for 16 lanes, too.
+func hasWide() bool {
+	x := cpu.X86
+	return x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasBMI2 && hasSIMD()
+}
+
 // In all of these, n is a multiple of 8, and the pointers are to at least n elements.
 
 // expAVX2 replaces the elements of x by their exponentials.
@@ -41,3 +47,14 @@ func dot3AVX2(x, y, z *float32, n int) float32
 //
 //go:noescape
 func normGradAVX2(dx, sums, dy, weight, x *float32, n int, r, scale float32)
+
+// The functions for 16 lanes give the bits of those for 8.
+
+//go:noescape
+func expSumAVX512(x *float32, n int, shift float32) float32
+
+//go:noescape
+func swigluAVX512(y, gate, up *float32, n int)
+
+//go:noescape
+func swigluGradAVX512(dgate, dup, gate, up, dy *float32, n int)

@@ -93,25 +93,40 @@ expdone:
 	RET
 
 // func expSumAVX2(x *float32, n int, shift float32) float32
+// Sixteen sums, as the wider registers have: those of the upper eight are in Y7.
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-28
 	MOVQ x+0(FP), DI
 	MOVQ n+8(FP), CX
 	VBROADCASTSS shift+16(FP), Y6
 	CONSTANTS
 	VXORPS Y4, Y4, Y4
+	VXORPS Y7, Y7, Y7
 
 sumloop:
+	CMPQ CX, $16
+	JLT sumrest
+	VADDPS (DI), Y6, Y0
+	EXP
+	VADDPS Y0, Y4, Y4
+	VMOVUPS Y0, (DI)
+	VADDPS 32(DI), Y6, Y0
+	EXP
+	VADDPS Y0, Y7, Y7
+	VMOVUPS Y0, 32(DI)
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JMP sumloop
+
+sumrest:
 	CMPQ CX, $8
 	JLT sumdone
 	VADDPS (DI), Y6, Y0
 	EXP
 	VADDPS Y0, Y4, Y4
 	VMOVUPS Y0, (DI)
-	ADDQ $32, DI
-	SUBQ $8, CX
-	JMP sumloop
 
 sumdone:
+	VADDPS Y7, Y4, Y4
 	SUM
 	VMOVSS X4, ret+24(FP)
 	VZEROUPPER
@@ -271,5 +286,158 @@ ngloop:
 	JMP ngloop
 
 ngdone:
+	VZEROUPPER
+	RET
+
+// The same in registers of 16 lanes. The last eight elements, if n is no multiple of 16, are in the lower lanes: mask K1.
+
+#define CONSTANTS512 \
+	VBROADCASTSS highest<>(SB), Z8 \
+	VBROADCASTSS lowest<>(SB), Z9 \
+	VBROADCASTSS log2e<>(SB), Z10 \
+	VBROADCASTSS ln2high<>(SB), Z11 \
+	VBROADCASTSS ln2low<>(SB), Z12 \
+	VBROADCASTSS one<>(SB), Z13 \
+	VPBROADCASTD bias<>(SB), Z14 \
+	VBROADCASTSS c7<>(SB), Z15 \
+	VBROADCASTSS c6<>(SB), Z16 \
+	VBROADCASTSS c5<>(SB), Z17 \
+	VBROADCASTSS c4<>(SB), Z18 \
+	VBROADCASTSS c3<>(SB), Z19 \
+	VBROADCASTSS c2<>(SB), Z20
+
+// EXP512 replaces the lanes of Z0 by their exponentials, by the steps of EXP, and uses Z1 to Z3.
+#define EXP512 \
+	VMINPS Z0, Z8, Z0 \
+	VMAXPS Z0, Z9, Z0 \
+	VMULPS Z10, Z0, Z1 \
+	VRNDSCALEPS $0, Z1, Z1 \
+	VFNMADD231PS Z11, Z1, Z0 \
+	VFNMADD231PS Z12, Z1, Z0 \
+	VMOVAPS Z15, Z2 \
+	VFMADD213PS Z16, Z0, Z2 \
+	VFMADD213PS Z17, Z0, Z2 \
+	VFMADD213PS Z18, Z0, Z2 \
+	VFMADD213PS Z19, Z0, Z2 \
+	VFMADD213PS Z20, Z0, Z2 \
+	VFMADD213PS Z13, Z0, Z2 \
+	VFMADD213PS Z13, Z0, Z2 \
+	VCVTPS2DQ Z1, Z1 \
+	VPSRAD $1, Z1, Z3 \
+	VPSUBD Z3, Z1, Z1 \
+	VPADDD Z14, Z3, Z3 \
+	VPADDD Z14, Z1, Z1 \
+	VPSLLD $23, Z3, Z3 \
+	VPSLLD $23, Z1, Z1 \
+	VMULPS Z3, Z2, Z2 \
+	VMULPS Z1, Z2, Z0
+
+// LANES16 makes K1 the lanes of the next step of at most 16 of the CX elements that are left.
+#define LANES16 \
+	MOVL $0xffff, R8 \
+	MOVL $0xff, R9 \
+	CMPQ CX, $16 \
+	CMOVLLT R9, R8 \
+	KMOVW R8, K1
+
+// func expSumAVX512(x *float32, n int, shift float32) float32
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-28
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS shift+16(FP), Z6
+	CONSTANTS512
+	VPXORD Z4, Z4, Z4
+
+sumloop512:
+	CMPQ CX, $8
+	JLT sumdone512
+	LANES16
+	VMOVUPS.Z (DI), K1, Z0
+	VADDPS Z0, Z6, Z0
+	EXP512
+	VADDPS Z0, Z4, K1, Z4
+	VMOVUPS Z0, K1, (DI)
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JMP sumloop512
+
+sumdone512:
+	VEXTRACTF64X4 $1, Z4, Y7
+	VADDPS Y7, Y4, Y4
+	SUM
+	VMOVSS X4, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func swigluAVX512(y, gate, up *float32, n int)
+TEXT ·swigluAVX512(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ gate+8(FP), SI
+	MOVQ up+16(FP), DX
+	MOVQ n+24(FP), CX
+	CONSTANTS512
+
+gluloop512:
+	CMPQ CX, $8
+	JLT gludone512
+	LANES16
+	VMOVUPS.Z (SI), K1, Z4
+	VMOVUPS.Z (DX), K1, Z5
+	VPXORD Z0, Z0, Z0
+	VSUBPS Z4, Z0, Z0
+	EXP512
+	VADDPS Z13, Z0, Z0
+	VDIVPS Z0, Z4, Z0
+	VMULPS Z5, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	ADDQ $64, DX
+	SUBQ $16, CX
+	JMP gluloop512
+
+gludone512:
+	VZEROUPPER
+	RET
+
+// func swigluGradAVX512(dgate, dup, gate, up, dy *float32, n int)
+TEXT ·swigluGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ dgate+0(FP), DI
+	MOVQ dup+8(FP), BX
+	MOVQ gate+16(FP), SI
+	MOVQ up+24(FP), DX
+	MOVQ dy+32(FP), AX
+	MOVQ n+40(FP), CX
+	CONSTANTS512
+
+gradloop512:
+	CMPQ CX, $8
+	JLT graddone512
+	LANES16
+	VMOVUPS.Z (SI), K1, Z4
+	VMOVUPS.Z (AX), K1, Z7
+	VMOVUPS.Z (DX), K1, Z21
+	VPXORD Z0, Z0, Z0
+	VSUBPS Z4, Z0, Z0
+	EXP512
+	VADDPS Z13, Z0, Z0
+	VDIVPS Z0, Z13, Z0
+	VMULPS Z7, Z0, Z5
+	VMULPS Z4, Z5, Z6
+	VMOVUPS Z6, K1, (BX)
+	VSUBPS Z0, Z13, Z0
+	VFMADD213PS Z13, Z4, Z0
+	VMULPS Z21, Z5, Z5
+	VMULPS Z0, Z5, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ $64, DI
+	ADDQ $64, BX
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, AX
+	SUBQ $16, CX
+	JMP gradloop512
+
+graddone512:
 	VZEROUPPER
 	RET

@@ -26,12 +26,21 @@ func simdVectors() vectors {
 		mul:        vek32.Mul_Inplace,
 		max:        vek32.Max,
 		sum:        vek32.Sum,
-		expSum:     simdExpSum,
-		swiglu:     simdSwiGLU,
-		swigluGrad: simdSwiGLUGrad,
+		expSum:     simdExpSum(expSumAVX2),
+		swiglu:     simdSwiGLU(swigluAVX2),
+		swigluGrad: simdSwiGLUGrad(swigluGradAVX2),
 		norm:       simdNorm,
 		normGrad:   simdNormGrad,
 	}
+}
+
+// wideVectors are simdVectors with those that matter for AVX-512, which give the same bits.
+func wideVectors() vectors {
+	v := simdVectors()
+	v.expSum = simdExpSum(expSumAVX512)
+	v.swiglu = simdSwiGLU(swigluAVX512)
+	v.swigluGrad = simdSwiGLUGrad(swigluGradAVX512)
+	return v
 }
 
 // simdExp runs the vector code over the last elements too, in a buffer of a whole register, so that an element's result doesn't
@@ -49,37 +58,43 @@ func simdExp(x []float32) {
 	}
 }
 
-func simdExpSum(x []float32, shift float32) float32 {
-	n, total := whole(x), float32(0)
-	if n > 0 {
-		total = expSumAVX2(&x[0], n, shift)
-	}
-	if rest := x[n:]; len(rest) > 0 {
-		var register [width]float32
-		copy(register[:], rest)
-		expSumAVX2(&register[0], width, shift)
-		copy(rest, register[:])
-		for _, v := range rest {
-			total += v
+func simdExpSum(expSum func(x *float32, n int, shift float32) float32) func(x []float32, shift float32) float32 {
+	return func(x []float32, shift float32) float32 {
+		n, total := whole(x), float32(0)
+		if n > 0 {
+			total = expSum(&x[0], n, shift)
 		}
+		if rest := x[n:]; len(rest) > 0 {
+			var register [width]float32
+			copy(register[:], rest)
+			expSumAVX2(&register[0], width, shift)
+			copy(rest, register[:])
+			for _, v := range rest {
+				total += v
+			}
+		}
+		return total
 	}
-	return total
 }
 
-func simdSwiGLU(y, gate, up []float32) {
-	n := whole(y)
-	if n > 0 {
-		swigluAVX2(&y[0], &gate[0], &up[0], n)
+func simdSwiGLU(glu func(y, gate, up *float32, n int)) func(y, gate, up []float32) {
+	return func(y, gate, up []float32) {
+		n := whole(y)
+		if n > 0 {
+			glu(&y[0], &gate[0], &up[0], n)
+		}
+		swiglu(y[n:], gate[n:], up[n:])
 	}
-	swiglu(y[n:], gate[n:], up[n:])
 }
 
-func simdSwiGLUGrad(dgate, dup, gate, up, dy []float32) {
-	n := whole(gate)
-	if n > 0 {
-		swigluGradAVX2(&dgate[0], &dup[0], &gate[0], &up[0], &dy[0], n)
+func simdSwiGLUGrad(grad func(dgate, dup, gate, up, dy *float32, n int)) func(dgate, dup, gate, up, dy []float32) {
+	return func(dgate, dup, gate, up, dy []float32) {
+		n := whole(gate)
+		if n > 0 {
+			grad(&dgate[0], &dup[0], &gate[0], &up[0], &dy[0], n)
+		}
+		swigluGrad(dgate[n:], dup[n:], gate[n:], up[n:], dy[n:])
 	}
-	swigluGrad(dgate[n:], dup[n:], gate[n:], up[n:], dy[n:])
 }
 
 func simdNorm(y, x, weight []float32, r float32) {

@@ -52,7 +52,9 @@ func (s *score) forward(out []float32, in [][]float32) {
 	clear(out)
 	logp, entropy := out[:s.p.capacity], out[s.p.capacity:]
 	s.p.set.Parallel(s.p.rows(), scoreGrain, func(lo, hi int) {
-		weights := make([]float32, s.vocab)
+		buffer := s.p.set.Borrow(s.vocab)
+		defer s.p.set.Release(buffer)
+		weights := *buffer
 		for i := lo; i < hi; i++ {
 			target := s.p.seq.Targets[i]
 			if target < 0 {
@@ -83,7 +85,9 @@ func (s *score) diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Node
 func (s *score) backward(_ []float32, in [][]float32) {
 	dlogp, dentropy := in[1][:s.p.capacity], in[1][s.p.capacity:]
 	s.p.set.Parallel(s.p.rows(), scoreGrain, func(lo, hi int) {
-		weights := make([]float32, s.vocab)
+		buffer := s.p.set.Borrow(s.vocab)
+		defer s.p.set.Release(buffer)
+		weights := *buffer
 		for i := lo; i < hi; i++ {
 			z := s.logits[i*s.vocab : (i+1)*s.vocab]
 			target := s.p.seq.Targets[i]
