@@ -168,7 +168,10 @@ func (r *runner) environment() []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "OPENBLAS_CORETYPE=") || strings.HasPrefix(v, "OPENBLAS_L2_SIZE=")
 	})
-	return append(env, "TORCHINDUCTOR_CACHE_DIR="+filepath.Join(r.work, "inductor"), "HF_HUB_OFFLINE=1")
+	return append(env,
+		"TORCHINDUCTOR_CACHE_DIR="+filepath.Join(r.work, "inductor"),
+		"TORCHINDUCTOR_COMPILE_THREADS=1", // workers of its own would count as others
+		"HF_HUB_OFFLINE=1")
 }
 
 // lastLine is the last line that is not empty.

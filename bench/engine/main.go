@@ -29,12 +29,16 @@ func main() {
 // run takes the measurement that args ask for and writes its line.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var j job.Job
-	var profile string
+	var profile, allocs string
 	flags := flag.NewFlagSet("engine", flag.ContinueOnError)
 	j.Flags(flags)
 	flags.StringVar(&profile, "profile", "", "file for a CPU profile of the counted steps")
+	flags.StringVar(&allocs, "allocs", "", "file for a profile of all heap objects made, from the start on; it slows the steps down")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("command line: %w", err)
+	}
+	if allocs != "" {
+		runtime.MemProfileRate = 1
 	}
 	runtime.GOMAXPROCS(j.Threads)
 	set, err := kernel.Open()
@@ -47,6 +51,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}}
 	if err := b.measure(ctx); err != nil {
 		return fmt.Errorf("%v: %w", j, err)
+	}
+	if allocs != "" {
+		if err := saveAllocs(allocs); err != nil {
+			return err
+		}
 	}
 	if b.result.PeakBytes, err = peakMemory(); err != nil {
 		return err
@@ -129,4 +138,18 @@ func startProfile(name string) (stop func() error, err error) {
 		pprof.StopCPUProfile()
 		return f.Close()
 	}, nil
+}
+
+// saveAllocs writes where heap objects were made.
+func saveAllocs(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	runtime.GC() // the profile ends with the last collection but one
+	runtime.GC()
+	if err := pprof.Lookup("allocs").WriteTo(f, 0); err != nil {
+		return errors.Join(fmt.Errorf("write profile: %w", err), f.Close())
+	}
+	return f.Close()
 }
