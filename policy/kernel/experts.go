@@ -42,8 +42,8 @@ func NewRoutes(n, experts, topK int) *Routes {
 // Route fills to for the n tokens of x, [n, D]. Each token's route depends on nothing but its row.
 func (s *Set) Route(r Router, to *Routes, x []float32, n int) {
 	s.Parallel(n, routeGrain, func(lo, hi int) {
-		buffer := s.borrow(r.Experts)
-		defer s.release(buffer)
+		buffer := s.Borrow(r.Experts)
+		defer s.Release(buffer)
 		for i := lo; i < hi; i++ {
 			s.routeToken(r, to, x, i, *buffer)
 		}
