@@ -159,7 +159,7 @@ func (s *session) load(ctx context.Context, version int, stored storage.Version)
 			return nil, err
 		}
 	}
-	if l.ppo, err = ppo.NewLearner(l.params, s.deps.Kernels, temperature, s.job.PPO.ValueDetached); err != nil {
+	if l.ppo, err = ppo.NewLearner(l.params, s.deps.Kernels, s.job.PPO, temperature); err != nil {
 		return nil, err
 	}
 	s.learner = l

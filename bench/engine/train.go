@@ -89,7 +89,7 @@ func (b *bench) update(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, scorer.Close()) }()
-	learner, err := ppo.NewLearner(params, b.set, 1, false)
+	learner, err := ppo.NewLearner(params, b.set, ppo.DefaultConfig(), 1)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func BenchmarkUpdate(b *testing.B) {
 	require.NoError(b, err)
 	reference, err := policy.NewTrainer(params.Clone(), set, policy.TrainerOptions{})
 	require.NoError(b, err)
-	learner, err := NewLearner(params, set, 1, false)
+	learner, err := NewLearner(params, set, DefaultConfig(), 1)
 	require.NoError(b, err)
 	c := DefaultConfig()
 	c.Epochs, c.TargetKL = 1, 0

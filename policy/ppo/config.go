@@ -99,6 +99,8 @@ type Config struct {
 	// BatchTokens is the most tokens, prompts included, that go through the graph at once, in [1, policy.MaxBatch]; each
 	// trajectory must fit. It bounds memory and changes no result but by rounding: gradients of parts add up to the whole.
 	BatchTokens int `yaml:"batch_tokens" json:"batch_tokens"`
+	// Checkpoint computes each layer twice to hold less memory, see policy.TrainerOptions. It changes no bit of a result.
+	Checkpoint bool `yaml:"checkpoint" json:"checkpoint"`
 
 	// LearningRate is the peak of the schedule, > 0.
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`

@@ -20,12 +20,12 @@ type Learner struct {
 	trainer *policy.Trainer
 }
 
-// NewLearner makes a learner that changes params in place. temperature is that of sampling, > 0: logits are divided by it before
-// log-probabilities and entropies are taken, as the sampler did. valueDetached is Config.ValueDetached, which is part of the graph.
-func NewLearner(params *policy.Params, set *kernel.Set, temperature float32, valueDetached bool) (*Learner, error) {
+// NewLearner makes a learner that changes params in place. c gives what is part of the graph: ValueDetached and Checkpoint. temperature is
+// that of sampling, > 0: logits are divided by it before log-probabilities and entropies are taken, as the sampler did.
+func NewLearner(params *policy.Params, set *kernel.Set, c Config, temperature float32) (*Learner, error) {
 	loss := NewLoss(Config{}, 0) // each update sets its own
 	trainer, err := policy.NewTrainer(params, set, policy.TrainerOptions{
-		Temperature: temperature, ValueDetached: valueDetached, Loss: loss,
+		Temperature: temperature, ValueDetached: c.ValueDetached, Checkpoint: c.Checkpoint, Loss: loss,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ppo trainer: %w", err)

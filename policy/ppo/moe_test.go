@@ -12,7 +12,7 @@ import (
 // A mixture of experts learns as any policy does, moves its biases and says what its routers did with all tokens.
 func TestUpdateOfAMixtureOfExperts(t *testing.T) {
 	t.Parallel()
-	run := func(batchTokens int) (Result, *policy.Params) {
+	run := func(batchTokens int, checkpoint bool) (Result, *policy.Params) {
 		w := newWorld(t, 1, 1)
 		shape := tinyConfig()
 		shape.MoE = policy.MoE{Experts: 4, BalanceCoef: 0.01, BiasRate: 0.001}
@@ -22,11 +22,15 @@ func TestUpdateOfAMixtureOfExperts(t *testing.T) {
 		c := DefaultConfig()
 		c.Epochs, c.Minibatches, c.BatchTokens, c.TargetKL = 2, 2, batchTokens, 0
 		in := w.input(c, w.sample(hone.Rand(2), prompts(16), 3, copies))
-		got, err := w.learner().Update(t.Context(), in)
+		c.Checkpoint = checkpoint
+		learner, err := NewLearner(params, w.set, c, 1)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, learner.Close()) })
+		got, err := learner.Update(t.Context(), in)
 		require.NoError(t, err)
 		return got, params
 	}
-	got, params := run(4096)
+	got, params := run(4096, false)
 	require.InDelta(t, 0, got.Stats.RatioFirstMaxDev, agreementTolerance)
 	require.Equal(t, 4, got.Stats.Steps)
 	usage := got.Stats.Usage
@@ -44,9 +48,13 @@ func TestUpdateOfAMixtureOfExperts(t *testing.T) {
 	}
 
 	// Parts of a minibatch count for the load-balance loss by their tokens, so a step in parts is almost that of the whole.
-	parts, _ := run(16)
+	parts, _ := run(16, false)
 	require.Equal(t, usage.Tokens, parts.Stats.Usage.Tokens)
 	require.InEpsilon(t, got.Stats.GradNorm, parts.Stats.GradNorm, 0.05)
+
+	saving, same := run(4096, true)
+	require.Equal(t, got.Stats, saving.Stats)
+	require.Equal(t, params.Digest(), same.Digest(), "checkpoints change no bit")
 }
 
 func TestDensePolicyHasNoUsage(t *testing.T) {

@@ -135,7 +135,7 @@ func draw(rng *rand.Rand, logp []float32) hone.TokenID {
 // learner is of the world's parameters.
 func (w *world) learner() *Learner {
 	w.t.Helper()
-	l, err := NewLearner(w.params, w.set, w.temperature, false)
+	l, err := NewLearner(w.params, w.set, Config{}, w.temperature)
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { require.NoError(w.t, l.Close()) })
 	return l

@@ -15,6 +15,8 @@ type Config struct {
 	Epochs int `yaml:"epochs" json:"epochs"`
 	// BatchTokens is the most tokens, prompts included, of one step, in [1, policy.MaxBatch]. Every example must fit.
 	BatchTokens int `yaml:"batch_tokens" json:"batch_tokens"`
+	// Checkpoint computes each layer twice to hold less memory, see policy.TrainerOptions. It changes no bit of a result.
+	Checkpoint bool `yaml:"checkpoint" json:"checkpoint"`
 	// LearningRate is the peak of the schedule, > 0: it rises over the warm-up and falls along a cosine to a tenth.
 	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
 	// Warmup is the number of steps over which the rate rises, >= 0.

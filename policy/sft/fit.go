@@ -61,7 +61,7 @@ func Fit(ctx context.Context, in Input) (result Result, err error) {
 		return Result{}, err
 	}
 	loss := policy.NewCrossEntropy()
-	trainer, err := policy.NewTrainer(in.Params, in.Set, policy.TrainerOptions{Loss: loss})
+	trainer, err := policy.NewTrainer(in.Params, in.Set, policy.TrainerOptions{Loss: loss, Checkpoint: in.Config.Checkpoint})
 	if err != nil {
 		return Result{}, fmt.Errorf("sft trainer: %w", err)
 	}

@@ -90,9 +90,15 @@ func TestFittingAgainGivesTheSameBits(t *testing.T) {
 	require.Equal(t, digests[0], digests[1])
 	require.Equal(t, results[0], results[1])
 
+	saving := input(t, 3)
+	saving.Config.Checkpoint = true
+	_, err := Fit(t.Context(), saving)
+	require.NoError(t, err)
+	require.Equal(t, digests[0], saving.Params.Digest(), "checkpoints change no bit")
+
 	other := input(t, 3)
 	other.Seed++
-	_, err := Fit(t.Context(), other)
+	_, err = Fit(t.Context(), other)
 	require.NoError(t, err)
 	require.NotEqual(t, digests[0], other.Params.Digest())
 }
