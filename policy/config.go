@@ -110,7 +110,7 @@ func (c Config) Validate() error {
 	if !(c.NormEps > 0) || math.IsInf(float64(c.NormEps), 0) {
 		fault("norm_eps is %g, must be more than 0", c.NormEps)
 	}
-	return errors.Join(append(faults, c.MoE.validate())...)
+	return errors.Join(append(faults, c.MoE.validate(c.Hidden))...)
 }
 
 // Tensors are the names and shapes of the tensors in their order, without data.

@@ -38,8 +38,8 @@ func (m MoE) Choices() int {
 	return m.TopK
 }
 
-// validate joins all faults.
-func (m MoE) validate() error {
+// validate joins all faults; hidden is the width inside of an expert.
+func (m MoE) validate(hidden int) error {
 	if m == (MoE{}) {
 		return nil
 	}
@@ -55,7 +55,8 @@ func (m MoE) validate() error {
 	// The weight of a single expert would always be 1 and teach the router nothing.
 	want(m.Choices() >= 2 && m.Choices() <= m.Experts, "top_k", m.TopK,
 		fmt.Sprintf("2 to the %d experts, or 0 for %d", m.Experts, defaultTopK))
-	want(m.Shared >= 0 && m.Shared <= maxExperts, "shared", m.Shared, fmt.Sprintf("0 to %d", maxExperts))
+	want(m.Shared >= 0 && m.Shared <= maxExperts && m.Shared*hidden <= maxDimension, "shared", m.Shared,
+		fmt.Sprintf("0 to %d and of a width of at most %d together", maxExperts, maxDimension))
 	want(rate(m.BalanceCoef), "balance_coef", m.BalanceCoef, "at least 0")
 	want(rate(m.BiasRate), "bias_rate", m.BiasRate, "at least 0")
 	return errors.Join(faults...)

@@ -29,12 +29,13 @@ func TestMoEConfig(t *testing.T) {
 		"experts is 0":                          {TopK: 2},
 		"top_k is 1, must be 2 to the 4":        {Experts: 4, TopK: 1},
 		"top_k is 5":                            {Experts: 4, TopK: 5},
+		"shared is 4096":                        {Experts: 4, Shared: 4096},
 		"shared is -1":                          {Experts: 4, Shared: -1},
 		"balance_coef is NaN, must be at least": {Experts: 4, BalanceCoef: float32(math.NaN())},
 		"bias_rate is -0.1":                     {Experts: 4, BiasRate: -0.1},
 	} {
 		c := tiny()
-		c.MoE = m
+		c.MoE, c.Hidden = m, 1000
 		err := c.Validate()
 		require.ErrorIs(t, err, hone.ErrInvalid, want)
 		require.ErrorContains(t, err, "moe: "+want)

@@ -39,7 +39,9 @@ func saved(t testing.TB, p *policy.Params, meta map[string]string) []byte {
 
 func TestPolicyComesBack(t *testing.T) {
 	t.Parallel()
-	for _, c := range []policy.Config{tiny(), policy.DefaultConfig()} {
+	experts := tiny()
+	experts.Window, experts.MoE = 3, policy.MoE{Experts: 3, Shared: 1, BalanceCoef: 0.1, BiasRate: 0.01}
+	for _, c := range []policy.Config{tiny(), experts, policy.DefaultConfig()} {
 		p := policyOf(t, c, 3)
 		p.Flat()[1], p.Flat()[2] = float32(math.Inf(1)), float32(math.NaN())
 		meta := map[string]string{"run": "r1", "note": "ä \" \n"}
@@ -148,6 +150,7 @@ func TestLyingHeadersAreRefused(t *testing.T) {
 		"name":                {`"model.norm.weight"`, `"model.norm.height"`},
 		"unknown field":       {`"dtype":`, `"type":`},
 		"huge layers":         {`\"layers\":1`, `\"layers\":1000000`},
+		"huge experts":        {`\"experts\":0`, `\"experts\":4096`},
 		"huge vocabulary":     {`\"vocab\":5`, `\"vocab\":1048576`},
 		"impossible width":    {`\"width\":4`, `\"width\":5`},
 		"not a configuration": {`{\"vocab\"`, `{\"cabov\"`},
