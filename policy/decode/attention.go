@@ -61,19 +61,18 @@ func newAttention(set *kernel.Set, width int) attention {
 	return plainAttention(set)
 }
 
-// store rotates the queries and the key of row i to the feed's position, and writes key and value to the cache.
-func (w *worker) store(layer, i int, f feed) {
-	e := w.engine
-	shape, width := e.pool.shape, e.qkvWidth()
-	row := w.qkv[i*width : (i+1)*width]
-	queries, keys := e.config.Width, shape.heads*shape.width
-	e.rotary.Rotate(row[:queries+keys], f.at)
+// store rotates the queries and the key of row i to its feed's position, and writes key and value to the cache.
+func (p *pass) store(i int) {
+	f, shape, width := p.feeds[i], p.pool.shape, p.qkvWidth()
+	row := p.qkv[i*width : (i+1)*width]
+	queries, keys := p.config.Width, shape.heads*shape.width
+	p.rotary.Rotate(row[:queries+keys], f.at)
 	block, slot := f.row.blocks[f.at/blockLen].data, f.at%blockLen*shape.width
 	for g := range shape.heads {
 		key := row[queries+g*shape.width:]
 		value := row[queries+keys+g*shape.width:]
-		copy(block[shape.keys(layer, g)+slot:][:shape.width], key)
-		copy(block[shape.values(layer, g)+slot:][:shape.width], value)
+		copy(block[shape.keys(p.layer, g)+slot:][:shape.width], key)
+		copy(block[shape.values(p.layer, g)+slot:][:shape.width], value)
 	}
 }
 
@@ -87,30 +86,29 @@ func (e *Engine) firstSeen(at int) int {
 
 // attend writes row i of mixed: for each head, softmax(q k / sqrt(C)) v over the feed's text from the window's
 // start up to the feed itself. Heads that share a key head are taken together, block by block, while the block is at hand.
-// Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
-func (w *worker) attend(layer, i int, f feed) {
-	e := w.engine
-	shape, width := e.pool.shape, e.pool.shape.width
-	length, first, shared := f.at+1, e.firstSeen(f.at), e.config.Heads/e.config.KVHeads
+// scores is [H/G, context]. Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
+func (p *pass) attend(i int, scores []float32) {
+	f, shape, shared := p.feeds[i], p.pool.shape, p.config.Heads/p.config.KVHeads
+	length, first, width := f.at+1, p.firstSeen(f.at), shape.width
 	s := sums{heads: shared, width: width, stride: length, scale: float32(1 / math.Sqrt(float64(width)))}
-	out := w.mixed[i*e.config.Width : (i+1)*e.config.Width]
+	out := p.mixed[i*p.config.Width : (i+1)*p.config.Width]
 	clear(out)
 	for g := range shape.heads {
-		queries := w.qkv[i*e.qkvWidth()+g*shared*width:][:shared*width]
+		queries := p.qkv[i*p.qkvWidth()+g*shared*width:][:shared*width]
 		for from := first; from < length; from += s.positions {
 			slot := from % blockLen
 			s.positions = min(blockLen-slot, length-from)
-			keys := f.row.blocks[from/blockLen].data[shape.keys(layer, g):][slot*width : shape.piece()]
-			e.attention.scores(s, w.scores[from:], queries, keys)
+			keys := f.row.blocks[from/blockLen].data[shape.keys(p.layer, g):][slot*width : shape.piece()]
+			p.attention.scores(s, scores[from:], queries, keys)
 		}
 		for h := range shared {
-			e.set.Softmax(w.scores[h*length+first : (h+1)*length])
+			p.set.Softmax(scores[h*length+first : (h+1)*length])
 		}
 		for from := first; from < length; from += s.positions {
 			slot := from % blockLen
 			s.positions = min(blockLen-slot, length-from)
-			values := f.row.blocks[from/blockLen].data[shape.values(layer, g):][slot*width : shape.piece()]
-			e.attention.mix(s, out[g*shared*width:][:shared*width], w.scores[from:], values)
+			values := f.row.blocks[from/blockLen].data[shape.values(p.layer, g):][slot*width : shape.piece()]
+			p.attention.mix(s, out[g*shared*width:][:shared*width], scores[from:], values)
 		}
 	}
 }

@@ -3,8 +3,9 @@
 // and its parameters with the training graph, and both give the same log-probabilities and values to 1e-5.
 //
 // All live sequences advance together: in a step each feeds the tokens that its cache lacks, the whole prompt at first and then
-// one token at a time, and all of them go through the network in a few large tiles. A sequence that ends leaves its place to
-// the next request in the following step (Yu et al. 2022, Orca, section 3).
+// one token at a time, and all of them go through the network together. A sequence that ends leaves its place to the next
+// request in the following step (Yu et al. 2022, Orca, section 3). A policy of a few megabytes takes a step in tiles, one a processor
+// at a time; with a larger one all processors share every product, so that its weights are read once a step.
 //
 // The cache is made of blocks that sequences share (Kwon et al. 2023, arXiv:2309.06180, section 4). A tree of prefixes
 // remembers what the blocks hold, over all calls to an Engine: a prompt that begins like an earlier text, with its completion,
@@ -77,8 +78,8 @@ type Engine struct {
 	pool      *pool
 	schedule  schedule
 	stats     Stats
-	// workers are idle; they are made as goroutines ask for them.
-	workers chan *worker
+	passes    idle[pass]
+	workers   idle[worker]
 }
 
 // New makes an Engine over a copy of params. The tokenizer's vocabulary must be the policy's.
@@ -105,9 +106,10 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 		attention: newAttention(set, shape.width),
 		pool:      newPool(shape, cmp.Or(opts.CacheBytes, defaultCacheBytes)/(4*shape.size())),
 		schedule:  newSchedule(maxLive),
-		workers:   make(chan *worker, maxIdleWorkers),
 	}
 	e.schedule.run = e.runTiles
+	e.passes = newIdle(func() *pass { return newPass(e) })
+	e.workers = newIdle(func() *worker { return newWorker(e) })
 	return e, nil
 }
 

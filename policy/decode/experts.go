@@ -10,8 +10,8 @@ import (
 
 // feedForwardWeights are those of one SwiGLU feed-forward.
 type feedForwardWeights struct {
-	gateUp *kernel.Weight // [2F, D]
-	down   *kernel.Weight // [D, F]
+	gateUp matrix // [2F, D]
+	down   matrix // [D, F]
 }
 
 // mixtureWeights are a layer's router and its experts. There are none in a dense policy.
@@ -23,7 +23,7 @@ type mixtureWeights struct {
 // feedForwards are a layer's dense or shared feed-forward, if it has one, and its mixture. matrix packs the named tensors, on top of each
 // other, for rows of the given width.
 func feedForwards(
-	params *policy.Params, layer int, matrix func(in int, names ...string) *kernel.Weight,
+	params *policy.Params, layer int, matrix func(in int, names ...string) matrix,
 ) (feedForwardWeights, mixtureWeights) {
 	c, p := params.Config(), fmt.Sprintf("model.layers.%d.", layer)
 	swiglu := func(hidden int, gate, up, down string) feedForwardWeights {
@@ -48,11 +48,11 @@ func feedForwards(
 	return swiglu(c.MoE.Shared*c.Hidden, shared+"gate_proj", shared+"up_proj", shared+"down_proj"), m
 }
 
-// mixtureBuffers are a worker's for mixtures.
+// mixtureBuffers are a pass's for mixtures.
 type mixtureBuffers struct {
 	routes *kernel.Routes
-	rows   []float32 // [tileRows, D] what one expert reads, then what it gives
-	tokens []int     // [tileRows] whose they are, as places in Routes
+	rows   []float32 // [passRows, D] what one expert reads, then what it gives
+	tokens []int     // [passRows] whose they are, as places in Routes
 }
 
 func newMixtureBuffers(c policy.Config) mixtureBuffers {
@@ -60,38 +60,38 @@ func newMixtureBuffers(c policy.Config) mixtureBuffers {
 		return mixtureBuffers{}
 	}
 	return mixtureBuffers{
-		routes: kernel.NewRoutes(tileRows, c.MoE.Experts, c.MoE.Choices()),
-		rows:   make([]float32, tileRows*c.Width),
-		tokens: make([]int, 0, tileRows),
+		routes: kernel.NewRoutes(passRows, c.MoE.Experts, c.MoE.Choices()),
+		rows:   make([]float32, passRows*c.Width),
+		tokens: make([]int, 0, passRows),
 	}
 }
 
 // feedForward adds a feed-forward of the first n rows of norm to x.
-func (w *worker) feedForward(n int, f feedForwardWeights) {
-	w.product(n, w.norm, f.gateUp, w.gateUp, false)
-	w.swiglu(n, f.down.In)
-	w.product(n, w.hidden, f.down, w.x, true)
+func (p *pass) feedForward(n int, f feedForwardWeights) {
+	p.multiply(product{n, p.norm, f.gateUp, p.gateUp, false})
+	p.swiglu(n, f.down.in)
+	p.multiply(product{n, p.hidden, f.down, p.x, true})
 }
 
 // mixture adds to the first n rows of x what their experts make of those of norm, expert by expert. A row's sum is taken in the order of
 // the experts, so its bits are its own.
-func (w *worker) mixture(n int, m mixtureWeights) {
-	b, width, k := &w.experts, w.engine.config.Width, m.router.TopK
-	w.engine.set.Route(m.router, b.routes, w.norm, n)
+func (p *pass) mixture(n int, m mixtureWeights) {
+	b, width, k := &p.experts, p.config.Width, m.router.TopK
+	p.set.Route(m.router, b.routes, p.norm, n)
 	for e, expert := range m.experts {
 		b.tokens = b.tokens[:0]
 		for a, chosen := range b.routes.Experts[:n*k] {
 			if int(chosen) == e {
-				copy(b.rows[len(b.tokens)*width:], w.norm[a/k*width:(a/k+1)*width])
+				copy(b.rows[len(b.tokens)*width:], p.norm[a/k*width:(a/k+1)*width])
 				b.tokens = append(b.tokens, a)
 			}
 		}
 		rows := len(b.tokens)
-		w.product(rows, b.rows, expert.gateUp, w.gateUp, false)
-		w.swiglu(rows, expert.down.In)
-		w.product(rows, w.hidden, expert.down, b.rows, false)
+		p.multiply(product{rows, b.rows, expert.gateUp, p.gateUp, false})
+		p.swiglu(rows, expert.down.in)
+		p.multiply(product{rows, p.hidden, expert.down, b.rows, false})
 		for i, a := range b.tokens {
-			w.engine.set.Axpy(b.routes.Weights[a], b.rows[i*width:(i+1)*width], w.x[a/k*width:(a/k+1)*width])
+			p.set.Axpy(b.routes.Weights[a], b.rows[i*width:(i+1)*width], p.x[a/k*width:(a/k+1)*width])
 		}
 	}
 }

@@ -21,6 +21,8 @@ type completion struct {
 	bootstrap float32
 	finish    hone.Finish
 	stopped   bool
+	// broken: the logits were not finite.
+	broken bool
 }
 
 // Generate samples one completion for each request, in the order of the requests. All requests are checked first: a bad one
@@ -58,20 +60,19 @@ func (g *generation) begin(r *row, index int) {
 }
 
 // read draws the next token.
-func (g *generation) read(w *worker, r *row, i, _ int) {
-	value := w.values[i]
+func (g *generation) read(r *row, out outputs) {
 	if r.closing {
-		r.bootstrap, r.done = value, true
+		r.bootstrap, r.done = out.value, true
 		return
 	}
-	id, logp, ok := w.sampler.draw(w.logitsOf(i), r.request.Sampling, r.random.Float64())
+	id, logp, ok := out.sampler.draw(out.logits, r.request.Sampling, r.random.Float64())
 	if !ok {
-		r.broken = true
+		r.broken, r.done = true, true
 		return
 	}
 	r.text = append(r.text, id)
 	r.logp = append(r.logp, logp)
-	r.values = append(r.values, value)
+	r.values = append(r.values, out.value)
 	if id == g.engine.tok.EOS() {
 		r.finish, r.done = hone.FinishStop, true
 		return
@@ -80,14 +81,14 @@ func (g *generation) read(w *worker, r *row, i, _ int) {
 	r.closing = r.stopped || len(r.logp) == r.request.MaxTokens || len(r.text) == g.engine.config.Context
 }
 
-func (g *generation) end(r *row) {
+func (g *generation) end(r *row) error {
+	if r.broken {
+		return fmt.Errorf("request %d: logits of token %d: %w", r.index, len(r.logp), hone.ErrNonFinite)
+	}
 	g.engine.stats.Generated += len(r.logp)
 	g.results[r.index] = Result{
 		Tokens: slices.Clone(r.text[len(r.request.Prompt):]), Logp: slices.Clone(r.logp), Values: slices.Clone(r.values),
 		Bootstrap: r.bootstrap, Finish: r.finish, Stopped: r.stopped,
 	}
-}
-
-func (g *generation) fault(r *row) error {
-	return fmt.Errorf("request %d: logits of token %d: %w", r.index, len(r.logp), hone.ErrNonFinite)
+	return nil
 }

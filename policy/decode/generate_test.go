@@ -103,7 +103,7 @@ func TestGenerateAgreesWithTwin(t *testing.T) {
 	}
 }
 
-// Prompts longer than a tile, and more prompts than a tile holds, go through prefill in pieces.
+// Prompts longer than a pass go through it in pieces.
 func TestGenerateReadsLongPrompts(t *testing.T) {
 	t.Parallel()
 	config := small()
@@ -114,10 +114,12 @@ func TestGenerateReadsLongPrompts(t *testing.T) {
 		{Prompt: encode(t, strings.Repeat("3 * 7 = 21 ", 23)), MaxTokens: 2},
 		{Prompt: encode(t, "8"), MaxTokens: 2},
 	}
-	results, err := newEngine(t, params, bestSet(t), decode.Options{}).Generate(t.Context(), reqs)
-	require.NoError(t, err)
-	for i, got := range results {
-		requireTwin(t, twin{config, params}, i, reqs[i], got)
+	for _, maxLive := range []int{0, 1} { // beside each other, and each on all processors
+		results, err := newEngine(t, params, bestSet(t), decode.Options{MaxLive: maxLive}).Generate(t.Context(), reqs)
+		require.NoError(t, err)
+		for i, got := range results {
+			requireTwin(t, twin{config, params}, i, reqs[i], got)
+		}
 	}
 }
 

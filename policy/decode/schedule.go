@@ -12,14 +12,20 @@ import (
 type job interface {
 	// begin gives the row the text and the position from which on outputs are read.
 	begin(r *row, index int)
-	// read takes the outputs for position at of the row from row i of the worker's logits and values: those of the token after it,
-	// and of the state it leads to. After the text's last position it appends what is to be fed next, or sets done or broken. It
-	// is called in the order of the positions, for different rows at the same time.
-	read(w *worker, r *row, i, at int)
-	// end takes a row that is done.
-	end(r *row)
-	// fault is the error of a row that is broken.
-	fault(r *row) error
+	// read takes the outputs of a position. After the text's last one it appends what is to be fed next, or sets done. It is
+	// called for different positions at the same time.
+	read(r *row, out outputs)
+	// end takes a row that is done; an error ends the job.
+	end(r *row) error
+}
+
+// outputs are what the network says after position at of a row's text: logits, [V], of the next token, which may be overwritten, and
+// the value of the state. The sampler is for the call alone.
+type outputs struct {
+	at      int
+	logits  []float32
+	value   float32
+	sampler *sampler
 }
 
 // row is one sequence on its way. Its buffers are kept for the next one.
@@ -33,8 +39,8 @@ type row struct {
 	from int
 	// waiting: not matched with the cache yet.
 	waiting bool
-	// done: all that was wanted is there. broken: the logits were not finite.
-	done, broken bool
+	// done: there is nothing more to feed.
+	done bool
 	completion
 }
 
@@ -67,7 +73,7 @@ func newSchedule(maxLive int) schedule {
 // advance; prompts beyond it wait for the next step.
 const stepFeeds = 4096
 
-// work does a job of n sequences. It gives the number of those not done, with the error of the first broken one or the context's.
+// work does a job of n sequences. With an error, the job's or the context's, it gives the number of those not done.
 func (e *Engine) work(ctx context.Context, n int, j job) (unfinished int, err error) {
 	s := &e.schedule
 	s.job = j
@@ -81,7 +87,7 @@ func (e *Engine) work(ctx context.Context, n int, j job) (unfinished int, err er
 		for ; next < n && len(s.free) > 0; next++ {
 			r := s.free[len(s.free)-1]
 			s.free = s.free[:len(s.free)-1]
-			r.text, r.index, r.waiting, r.done, r.broken = r.text[:0], next, true, false, false
+			r.text, r.index, r.waiting, r.done = r.text[:0], next, true, false
 			j.begin(r, next)
 			s.live = append(s.live, r)
 		}
@@ -99,8 +105,7 @@ func (e *Engine) work(ctx context.Context, n int, j job) (unfinished int, err er
 func (e *Engine) step() error {
 	s := &e.schedule
 	e.admit()
-	feeds := s.choose(e.pool)
-	s.cut(stepTile(feeds))
+	s.cut(s.choose(e.pool), e.weights.size <= lightWeights)
 	e.set.Parallel(len(s.tiles), 1, s.run)
 	e.stats.Steps++
 	return e.collect()
@@ -148,16 +153,21 @@ func (s *schedule) choose(p *pool) (feeds int) {
 	return feeds
 }
 
-// cut divides the rows into tiles of at most size feeds; a row of more is a tile of its own.
-func (s *schedule) cut(size int) {
+// cut divides the rows into tiles, which go through the network beside each other: about equal ones if the weights are light, else
+// one for all. A row is in one tile.
+func (s *schedule) cut(feeds int, light bool) {
+	size := feeds
+	if n := min(feeds/tileRows, tiles); light && n > 1 {
+		size = min((feeds+n-1)/n, passRows)
+	}
 	s.tiles = s.tiles[:0]
-	feeds := 0
+	filled := 0
 	for i, r := range s.fed {
 		n := len(r.text) - r.length
-		feeds += n
-		if i == 0 || feeds > size {
+		filled += n
+		if i == 0 || filled > size {
 			s.tiles = append(s.tiles, interval{first: i})
-			feeds = n
+			filled = n
 		}
 		s.tiles[len(s.tiles)-1].last = i + 1
 	}
@@ -165,10 +175,11 @@ func (s *schedule) cut(size int) {
 
 // runTiles puts the tiles from lo to hi-1 through the network.
 func (e *Engine) runTiles(lo, hi int) {
-	w := e.borrow()
-	defer e.giveBack(w)
+	p := e.passes.take()
+	defer e.passes.give(p)
+	p.spread = len(e.schedule.tiles) == 1
 	for _, tile := range e.schedule.tiles[lo:hi] {
-		w.run(e.schedule.fed[tile.first:tile.last])
+		p.run(e.schedule.fed[tile.first:tile.last])
 	}
 }
 
@@ -176,32 +187,24 @@ func (e *Engine) runTiles(lo, hi int) {
 // live, in order.
 func (e *Engine) collect() error {
 	s := &e.schedule
-	for _, r := range s.fed {
-		if r.broken {
-			return s.job.fault(r)
-		}
-	}
 	kept := s.live[:0]
+	var err error
 	for _, r := range s.live {
-		if r.done || r.length == r.from+1 {
-			e.pool.keep(&r.cached, r.text[:r.length])
+		if r.done && err == nil {
+			err = s.job.end(r)
 		}
-		if r.done {
-			s.job.end(r)
-			r.release(e.pool)
-			s.free = append(s.free, r)
+		if err != nil || !r.done && r.length != r.from+1 { // not just begun either
+			kept = append(kept, r)
 			continue
 		}
-		kept = append(kept, r)
+		e.pool.keep(&r.cached, r.text[:r.length])
+		if r.done {
+			r.release(e.pool)
+			s.free = append(s.free, r)
+		} else {
+			kept = append(kept, r)
+		}
 	}
 	s.live = kept
-	return nil
-}
-
-// stepTile is the number of a step's feeds that go through the network together, on one processor: an eighth of them, in
-// whole products.
-func stepTile(feeds int) int {
-	const pieces = 8
-	tile := (feeds + pieces*smallRows - 1) / (pieces * smallRows) * smallRows
-	return min(tile, tileRows)
+	return err
 }

@@ -3,6 +3,8 @@ package decode
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/hone-rl/hone"
 )
@@ -32,25 +34,28 @@ func (j *scoring) begin(r *row, index int) {
 	s := &j.seqs[index]
 	r.text = append(append(r.text, s.Prompt...), s.Tokens...)
 	r.from = len(s.Prompt) - 1
-	j.scores[index] = Scores{Logp: make([]float32, 0, len(s.Tokens)), Values: make([]float32, 0, len(s.Tokens))}
+	j.scores[index] = Scores{Logp: make([]float32, len(s.Tokens)), Values: make([]float32, len(s.Tokens))}
 }
 
-// read scores the token after the position.
-func (j *scoring) read(w *worker, r *row, i, at int) {
-	s, out := &j.seqs[r.index], &j.scores[r.index]
-	t := at - r.from
-	switch {
-	case r.broken:
-	case t == len(s.Tokens):
-		out.Bootstrap, r.done = w.values[i], true
-	default:
-		logp, ok := w.sampler.score(w.logitsOf(i), s.Tokens[t], s.Temperature)
-		out.Logp, out.Values, r.broken = append(out.Logp, logp), append(out.Values, w.values[i]), !ok
+// read scores the token after the position; NaN says that the logits were not finite.
+func (j *scoring) read(r *row, out outputs) {
+	s, scores := &j.seqs[r.index], &j.scores[r.index]
+	t := out.at - r.from
+	if t == len(s.Tokens) {
+		scores.Bootstrap, r.done = out.value, true
+		return
 	}
+	logp, ok := out.sampler.score(out.logits, s.Tokens[t], s.Temperature)
+	if !ok {
+		logp = float32(math.NaN())
+	}
+	scores.Logp[t], scores.Values[t] = logp, out.value
 }
 
-func (j *scoring) end(*row) {}
-
-func (j *scoring) fault(r *row) error {
-	return fmt.Errorf("sequence %d: logits of token %d: %w", r.index, len(j.scores[r.index].Logp)-1, hone.ErrNonFinite)
+func (j *scoring) end(r *row) error {
+	isNaN := func(x float32) bool { return x != x }
+	if t := slices.IndexFunc(j.scores[r.index].Logp, isNaN); t >= 0 {
+		return fmt.Errorf("sequence %d: logits of token %d: %w", r.index, t, hone.ErrNonFinite)
+	}
+	return nil
 }
