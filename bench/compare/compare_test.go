@@ -134,6 +134,41 @@ func TestRunsAreReadAsTheyWereWritten(t *testing.T) {
 	require.ErrorIs(t, failures(got), errRun)
 }
 
+func TestTakeUsesUpEarlierRuns(t *testing.T) {
+	t.Parallel()
+	left := updateRun(hone, 6)
+	r := runner{done: map[entry]int{{left.Job, hone}: 2}}
+	j := left.Job
+	j.Folder = "somewhere"
+	require.False(t, r.take(j, eager))
+	require.True(t, r.take(j, hone))
+	require.True(t, r.take(j, hone))
+	require.False(t, r.take(j, hone))
+}
+
+func TestOnlyRunsOfThisCommitAreKept(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "raw.jsonl")
+	write := func(runs ...measured) {
+		f, err := os.Create(name)
+		require.NoError(t, err)
+		for _, m := range runs {
+			require.NoError(t, json.NewEncoder(f).Encode(m))
+		}
+		require.NoError(t, f.Close())
+	}
+	again := updateRun(hone, 6)
+	again.Disturbed = true
+	write(measured{Note: &note{Commit: commit(t.Context())}}, updateRun(hone, 6), again, updateRun(hone, 5))
+	done, err := measuredAlready(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, map[entry]int{{again.Job, hone}: 2}, done)
+
+	write(measured{Note: &note{Commit: "another"}}, updateRun(hone, 6))
+	_, err = measuredAlready(t.Context(), name)
+	require.ErrorIs(t, err, errOther)
+}
+
 func TestInstallSaysWhyItCant(t *testing.T) {
 	t.Chdir("../..") // requirements are found from the repository's root
 	var said strings.Builder

@@ -24,6 +24,7 @@ import (
 type options struct {
 	short  bool
 	render bool
+	resume bool
 	reps   int
 	tasks  string
 	sizes  string
@@ -54,6 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.BoolVar(&o.short, "short", false, "the smallest policy, few repetitions: a smoke test, whose table goes to the work folder")
 	f.BoolVar(&o.render, "render", false, "measure nothing; write the table of what was measured last")
+	f.BoolVar(&o.resume, "resume", false, "keep what was measured last, at the same commit, and measure the rest")
 	f.IntVar(&o.reps, "reps", minReps, "repetitions of each measurement")
 	f.StringVar(&o.tasks, "tasks", "", "only these tasks, separated by commas")
 	f.StringVar(&o.sizes, "sizes", "", "only these sizes, separated by commas")
@@ -99,14 +101,23 @@ func measure(ctx context.Context, o options, raw string, out io.Writer) error {
 	if r.python, err = install(ctx, o.python, work, out); err != nil {
 		return err
 	}
-	file, err := os.Create(raw)
+	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+	if o.resume {
+		flags = os.O_APPEND | os.O_WRONLY
+		if r.done, err = measuredAlready(ctx, raw); err != nil {
+			return err
+		}
+	}
+	file, err := os.OpenFile(raw, flags, 0o644)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	r.raw = file
-	if err := r.note(ctx, o); err != nil {
-		return err
+	if !o.resume {
+		if err := r.note(ctx, o); err != nil {
+			return err
+		}
 	}
 	cases := plan(o.short)
 	kept := cases[:0]

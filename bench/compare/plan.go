@@ -42,10 +42,10 @@ type draw struct {
 }
 
 var draws = []draw{ //nolint:gochecknoglobals // a table, never written
-	{job.Size1M, 1, 256, 3, 5},
-	{job.Size1M, 16, 256, 2, 5},
-	{job.Size1M, 64, 256, 1, 5},
-	{job.Size1M, 256, 256, 1, 5},
+	{job.Size1M, 1, 256, 5, 5},
+	{job.Size1M, 16, 256, 4, 5},
+	{job.Size1M, 64, 256, 2, 5},
+	{job.Size1M, 256, 256, 2, 5},
 	{job.Size10M, 1, 128, 3, 3},
 	{job.Size10M, 16, 128, 2, 3},
 	{job.Size10M, 64, 128, 1, 3},
