@@ -63,19 +63,25 @@ func BenchmarkGenerate(b *testing.B) {
 	}
 }
 
-// BenchmarkMixedLengths samples 512 completions of 4 to 196 tokens with 64 places: all in one call, where the next request takes
-// the place of one that ended, and in calls of 64, each of which waits for its longest.
+// BenchmarkMixedLengths samples 128 completions of 4 to 196 tokens with 16 places: all in one call, where the next request takes
+// the place of one that ended, and in calls of 16, each of which waits for its longest.
 func BenchmarkMixedLengths(b *testing.B) {
-	params := fresh(b, policy.Preset1M)
-	reqs := samples(b, 512, 0)
-	random := rand.New(rand.NewPCG(1, 2))
-	for i := range reqs {
-		reqs[i].MaxTokens = 4 + random.IntN(193)
-	}
-	for name, call := range map[string]int{"continuous": len(reqs), "waves": 64} {
-		b.Run(name, func(b *testing.B) {
-			generate(b, newEngine(b, params, bestSet(b), decode.Options{MaxLive: 64}), reqs, call)
-		})
+	const places = 16
+	for _, preset := range []string{policy.Preset1M, policy.Preset10M} {
+		params := fresh(b, preset)
+		reqs := samples(b, 8*places, 0)
+		random := rand.New(rand.NewPCG(1, 2))
+		for i := range reqs {
+			reqs[i].MaxTokens = 4 + random.IntN(193)
+		}
+		for name, call := range map[string]int{"continuous": len(reqs), "waves": places} {
+			b.Run(preset+"/"+name, func(b *testing.B) {
+				engine := newEngine(b, params, bestSet(b), decode.Options{MaxLive: places})
+				generate(b, engine, reqs, call)
+				stats := engine.Stats()
+				b.ReportMetric(float64(stats.Generated)/float64(stats.Steps), "rows/step")
+			})
+		}
 	}
 }
 

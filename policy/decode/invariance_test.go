@@ -58,6 +58,17 @@ func TestBitsOfExpertsDoNotDependOnScheduling(t *testing.T) {
 	checkScheduling(t, set, config, 12)
 }
 
+// The same of a policy of so many weights that a step is not cut into tiles.
+func TestBitsOfHeavyWeightsDoNotDependOnScheduling(t *testing.T) {
+	t.Parallel()
+	set := bestSet(t)
+	requireRowsAlike(t, set)
+	config := small()
+	config.Hidden = 12000
+	require.Greater(t, config.NumParams(), 2<<20)
+	checkScheduling(t, set, config, 12)
+}
+
 // checkScheduling samples n requests, and branches of them, in many ways.
 func checkScheduling(t *testing.T, set *kernel.Set, config policy.Config, n int) {
 	t.Helper()
