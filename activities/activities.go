@@ -40,18 +40,6 @@ func New(d Deps) *Activities {
 	return &Activities{deps: d, sessions: make(map[hone.RunID]*session)}
 }
 
-// Close frees the graphs of all runs.
-func (a *Activities) Close() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var faults []error
-	for id, s := range a.sessions {
-		faults = append(faults, s.close())
-		delete(a.sessions, id)
-	}
-	return errors.Join(faults...)
-}
-
 // session is what is known of a run, loaded at its first use.
 func (a *Activities) session(ctx context.Context, id hone.RunID) (*session, error) {
 	a.mu.Lock()

@@ -54,9 +54,7 @@ func setup(t *testing.T) *world {
 
 // process is a new process: it remembers nothing.
 func (w *world) process() *activities.Activities {
-	a := activities.New(activities.Deps{Store: w.store, Blobs: w.blobs, Kernels: w.set, Commit: "test"})
-	w.Cleanup(func() { require.NoError(w, a.Close()) })
-	return a
+	return activities.New(activities.Deps{Store: w.store, Blobs: w.blobs, Kernels: w.set, Commit: "test"})
 }
 
 func (w *world) prepare(a *activities.Activities, name string, job activities.Job) activities.PrepareOutput {

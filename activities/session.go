@@ -73,26 +73,6 @@ func newSession(d Deps, run hone.RunID, job Job) (*session, error) {
 	return s, err
 }
 
-func (s *session) close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drop()
-}
-
-// drop forgets the learner.
-func (s *session) drop() error {
-	l := s.learner
-	s.learner = nil
-	if l == nil {
-		return nil
-	}
-	err := l.ppo.Close()
-	if l.reference != nil {
-		err = errors.Join(err, l.reference.Close())
-	}
-	return err
-}
-
 // problem is the index-th problem of an endless deal: every pass over the training problems is a fresh permutation, named by the
 // purpose and the pass, so that any problem of any cycle can be told without going through those before.
 func (s *session) problem(purpose string, index int) hone.Problem {

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -63,7 +62,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	// From here on what is in memory is no version until the next one is published: half a step may have been taken.
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.drop())
+			s.learner = nil
 		}
 	}()
 	loaded := p.seconds()
@@ -127,9 +126,7 @@ func (s *session) load(ctx context.Context, version int, stored storage.Version)
 	if s.learner != nil && s.learner.version == version {
 		return s.learner, nil
 	}
-	if err := s.drop(); err != nil {
-		return nil, err
-	}
+	s.learner = nil // two need not be in memory at once
 	var err error
 	l := &learner{version: version}
 	if l.params, err = loadWeights(ctx, s.deps.Blobs, stored.Weights); err != nil {

@@ -39,7 +39,6 @@ func Example() {
 	for i, target := range batch.Targets[:5] {
 		fmt.Printf("%d then %d: known %v\n", batch.Tokens[i], target, scores.Logp[i] > -0.1)
 	}
-	must(trainer.Close())
 	// Output:
 	// 3 then 1: known true
 	// 1 then 4: known true

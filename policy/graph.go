@@ -14,7 +14,7 @@ type builder struct {
 	params *Params
 	// grads, if not nil, is where the gradients of the weights are added.
 	grads   *Params
-	weights gorgonia.Nodes
+	weights []target
 	// routings are those of the layers, in a mixture of experts.
 	routings []*op.Routing
 	heads    op.Heads
@@ -44,12 +44,12 @@ func (b *builder) weight(first, last string) *gorgonia.Node {
 		gorgonia.WithShape(shape...), gorgonia.WithName(first),
 		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))),
 	}
-	if b.grads != nil {
-		grad, _ := b.grads.span(first, last)
-		options = append(options, gorgonia.WithGrad(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(grad))))
-	}
 	n := gorgonia.NewTensor(b.graph, tensor.Float32, shape.Dims(), options...)
-	b.weights = append(b.weights, n)
+	t := target{weight: n}
+	if b.grads != nil {
+		t.grad, _ = b.grads.span(first, last)
+	}
+	b.weights = append(b.weights, t)
 	return n
 }
 

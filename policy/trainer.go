@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/op"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // The capacities of graphs are powers of two between these: a graph fits any batch up to its capacity, so few are built. A token of a batch
@@ -41,6 +39,7 @@ type TrainerOptions struct {
 // from the next call on. It holds a graph for each capacity it has met. It is not safe for concurrent use.
 type Trainer struct {
 	params, grads *Params
+	addends       []addend
 	set           *kernel.Set
 	rotary        *kernel.Rotary
 	temperature   float32
@@ -68,13 +67,40 @@ func NewTrainer(params *Params, set *kernel.Set, options TrainerOptions) (*Train
 	}, nil
 }
 
-// Grads is where Gradient adds to: the Trainer's own, zero at first.
-func (t *Trainer) Grads() *Params { return t.grads }
+// Grads is the sum of what Gradient has computed since ZeroGrads. It is the Trainer's own, zero at first.
+func (t *Trainer) Grads() *Params {
+	for _, a := range t.addends {
+		t.set.Add(a.sum, a.grad)
+		clear(a.sum)
+	}
+	return t.grads
+}
 
 // ZeroGrads sets all gradients to 0, NaN included, and forgets what the routers did: the start of a step.
 func (t *Trainer) ZeroGrads() {
 	clear(t.grads.flat)
 	t.usage = Usage{}
+	for _, a := range t.addends {
+		clear(a.sum)
+	}
+}
+
+// addend is a part of the gradient of a weight that is read several times, as that of an embedding which is the output's matrix, too.
+// It is summed over the batches of a step by itself, so that the cut into batches changes no bit.
+type addend struct {
+	grad, sum []float32
+	index     int
+}
+
+// apart is the memory of an addend of the gradient, the same for all graphs.
+func (t *Trainer) apart(grad []float32, index int) []float32 {
+	for _, a := range t.addends {
+		if &a.grad[0] == &grad[0] && a.index == index {
+			return a.sum
+		}
+	}
+	t.addends = append(t.addends, addend{grad: grad, sum: make([]float32, len(grad)), index: index})
+	return t.addends[len(t.addends)-1].sum
 }
 
 // Usage is what the routers of a mixture of experts did in all runs of Gradient since ZeroGrads.
@@ -100,10 +126,7 @@ func (t *Trainer) Gradient(ctx context.Context, b Batch) (loss float64, err erro
 		return 0, err
 	}
 	t.usage.add(b.Len(), t.params.config.MoE.Choices(), c.routings)
-	loss, err = scalar(c.cost.Value())
-	if err != nil {
-		return 0, err
-	}
+	loss = float64(c.program.value(c.cost)[0])
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return loss, fmt.Errorf("loss of a batch of %d tokens is %v: %w", b.Len(), loss, hone.ErrNonFinite)
 	}
@@ -125,7 +148,8 @@ func (t *Trainer) Evaluate(ctx context.Context, b Batch) (scores Scores, err err
 		return Scores{}, err
 	}
 	n := b.Len()
-	scores = Scores{Logp: take(c.out.Logp, n), Entropy: take(c.out.Entropy, n), Value: take(c.out.Value, n)}
+	take := func(node *gorgonia.Node) []float32 { return slices.Clone(c.program.value(node)[:n]) }
+	scores = Scores{Logp: take(c.out.Logp), Entropy: take(c.out.Entropy), Value: take(c.out.Value)}
 	for i := range n {
 		if sum := scores.Logp[i] + scores.Entropy[i] + scores.Value[i]; sum-sum != 0 {
 			return Scores{}, fmt.Errorf("token %d of %d has log-probability %v, entropy %v, value %v: %w",
@@ -144,20 +168,11 @@ func (t *Trainer) Bytes() int {
 	return total
 }
 
-// Close ends the graphs' machines. The Trainer must not be used afterwards.
-func (t *Trainer) Close() error {
-	var failures []error
-	for _, c := range append(t.training, t.evaluating...) {
-		failures = append(failures, c.vm.Close())
-	}
-	return errors.Join(failures...)
-}
-
-// circuit is a graph of one capacity with its machine.
+// circuit is a graph of one capacity, ready to run.
 type circuit struct {
-	pack *op.Pack
-	vm   gorgonia.VM
-	out  Outputs
+	pack    *op.Pack
+	program *program
+	out     Outputs
 	// routings are those of the layers, in a mixture of experts.
 	routings []*op.Routing
 	// cost is nil where there is no backward pass.
@@ -207,46 +222,30 @@ func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	if !backward {
-		c.vm = gorgonia.NewTapeMachine(b.graph)
-		return c, nil
+	outputs, targets := gorgonia.Nodes{c.out.Logp, c.out.Entropy, c.out.Value}, []target(nil)
+	if backward {
+		var err error
+		if c.cost, err = t.loss.Build(capacity, c.out); err != nil {
+			return nil, fmt.Errorf("loss: %w", err)
+		}
+		outputs, targets = gorgonia.Nodes{c.cost}, reached(c.cost, b.weights)
+		var weights gorgonia.Nodes
+		for _, t := range targets {
+			weights = append(weights, t.weight)
+		}
+		if _, err := gorgonia.Grad(c.cost, weights...); err != nil {
+			return nil, fmt.Errorf("differentiate: %w", err)
+		}
 	}
 	var err error
-	if c.cost, err = t.loss.Build(capacity, c.out); err != nil {
-		return nil, fmt.Errorf("loss: %w", err)
-	}
-	used := reached(c.cost, b.weights)
-	if _, err := gorgonia.Grad(c.cost, used...); err != nil {
-		return nil, fmt.Errorf("differentiate: %w", err)
-	}
-	c.vm = gorgonia.NewTapeMachine(b.graph, gorgonia.BindDualValues(used...))
-	return c, nil
+	c.program, err = newProgram(t.set, b.graph, outputs, targets, t.apart)
+	return c, err
 }
 
 // reached are those of the weights that cost depends on: a loss that ignores the values leaves the value head without a gradient.
-func reached(cost *gorgonia.Node, weights gorgonia.Nodes) gorgonia.Nodes {
-	seen := map[*gorgonia.Node]bool{}
-	walk := gorgonia.Nodes{cost}
-	for len(walk) > 0 {
-		n := walk[len(walk)-1]
-		walk = walk[:len(walk)-1]
-		if seen[n] {
-			continue
-		}
-		seen[n] = true
-		for it := n.Graph().From(n.ID()); it.Next(); {
-			if child, ok := it.Node().(*gorgonia.Node); ok {
-				walk = append(walk, child)
-			}
-		}
-	}
-	var used gorgonia.Nodes
-	for _, w := range weights {
-		if seen[w] {
-			used = append(used, w)
-		}
-	}
-	return used
+func reached(cost *gorgonia.Node, weights []target) []target {
+	seen := below(gorgonia.Nodes{cost})
+	return slices.DeleteFunc(slices.Clone(weights), func(t target) bool { return !seen[t.weight] })
 }
 
 func (c *circuit) run(b Batch) error {
@@ -255,28 +254,7 @@ func (c *circuit) run(b Batch) error {
 		share = 1
 	}
 	c.pack.Fill(op.Sequences{Tokens: b.Tokens, Positions: b.Positions, Targets: b.Targets, Starts: b.Starts, Share: share})
-	c.vm.Reset()
-	if err := c.vm.RunAll(); err != nil {
-		return fmt.Errorf("run policy graph: %w", err)
-	}
-	return nil
-}
-
-func scalar(v gorgonia.Value) (float64, error) {
-	f, ok := v.Data().(float32)
-	if !ok {
-		return 0, fmt.Errorf("loss is a %T of shape %v, want a float32 scalar: %w", v.Data(), v.Shape(), hone.ErrInvalid)
-	}
-	return float64(f), nil
-}
-
-// take copies the first n elements of a vector node's value.
-func take(node *gorgonia.Node, n int) []float32 {
-	d, ok := node.Value().(*tensor.Dense)
-	if !ok {
-		panic("policy: an output is no tensor")
-	}
-	return append([]float32(nil), d.Float32s()[:n]...)
+	return c.program.run()
 }
 
 // recoverTo turns a panic of Gorgonia's into an error: the only place where that is done.

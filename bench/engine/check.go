@@ -102,7 +102,6 @@ func (b *bench) forward(ctx context.Context, params *policy.Params, batch policy
 	if err != nil {
 		return rows, err
 	}
-	defer func() { err = errors.Join(err, trainer.Close()) }()
 	scores, err := trainer.Evaluate(ctx, batch)
 	if err != nil {
 		return rows, err
@@ -151,7 +150,6 @@ func (b *bench) clipped(ctx context.Context, params *policy.Params, batch policy
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, trainer.Close()) }()
 	var totals ppo.Totals
 	for _, kind := range rows.Kind {
 		totals.Samples += int(kind) // 1 for a sample, 0 for none
@@ -172,7 +170,6 @@ func (b *bench) descend(ctx context.Context, params *policy.Params, batch policy
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, trainer.Close()) }()
 	optimizer, err := policy.NewAdamW(params, policy.DefaultAdamWConfig())
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hone-rl/hone"
@@ -26,7 +25,6 @@ func (b *bench) supervised(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, trainer.Close()) }()
 	c, product := policy.DefaultAdamWConfig(), sft.DefaultConfig()
 	c.WeightDecay, c.ClipNorm = product.WeightDecay, product.ClipNorm
 	optimizer, err := policy.NewAdamW(params, c)
@@ -83,17 +81,14 @@ func (b *bench) update(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, reference.Close()) }()
 	scorer, err := policy.NewTrainer(params, b.set, policy.TrainerOptions{})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, scorer.Close()) }()
 	learner, err := ppo.NewLearner(params, b.set, ppo.DefaultConfig(), 1)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, learner.Close()) }()
 
 	c := ppo.DefaultConfig()
 	c.Epochs, c.Minibatches, c.TargetKL, c.BatchTokens = 1, 1, 0, b.Tokens()

@@ -63,7 +63,6 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.activities.Close()) }()
 	if hone.Split(f.split) == game24.SplitYao && (l.kept == nil || l.job.Task != game24.Name) {
 		return l.contaminated()
 	}

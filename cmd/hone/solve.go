@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -75,7 +74,6 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.activities.Close()) }()
 	if err := l.checkPuzzle(puzzle); err != nil {
 		return err
 	}

@@ -40,7 +40,6 @@ func TestGenerateAgreesWithTrainer(t *testing.T) {
 			require.NoError(t, err)
 			trainer, err := policy.NewTrainer(params, set, policy.TrainerOptions{Temperature: 0.8})
 			require.NoError(t, err)
-			defer func() { require.NoError(t, trainer.Close()) }()
 
 			var batch policy.Batch
 			for i, r := range results {

@@ -10,10 +10,9 @@ func (s *Set) Embed(y, table []float32, tokens []int32, width int) {
 	}
 }
 
-// EmbedGrad writes the gradient for the table, dtable [V, width], from that for y, dy [N, width]: each token's row is added to
-// its own, in the order of the tokens.
+// EmbedGrad adds the gradient for the table to dtable, [V, width], from that for y, dy [N, width]: each token's row to its own, in
+// the order of the tokens.
 func (s *Set) EmbedGrad(dtable, dy []float32, tokens []int32, width int) {
-	clear(dtable)
 	s.Parallel(width, embedColumns, func(lo, hi int) {
 		for i, t := range tokens {
 			s.vectors.add(dtable[int(t)*width+lo:int(t)*width+hi], dy[i*width+lo:i*width+hi])

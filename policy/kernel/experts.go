@@ -194,14 +194,10 @@ func (s *Set) GroupedInputGrad(g Grouped, dx, dy, weights []float32) {
 	})
 }
 
-// GroupedWeightGrad is dweights = dy' x over the expert's rows, 0 without rows.
-func (s *Set) GroupedWeightGrad(g Grouped, dweights, dy, x []float32) {
+// AddGroupedWeightGrad is dweights += dy' x over the expert's rows.
+func (s *Set) AddGroupedWeightGrad(g Grouped, dweights, dy, x []float32) {
 	g.each(func(first, rows, at int) {
-		if rows == 0 {
-			clear(dweights[at : at+g.In*g.Out])
-			return
-		}
-		s.MatMul(Product{TransA: true, M: g.Out, N: g.In, K: rows, Alpha: 1, LDA: g.Out, LDB: g.In, LDC: g.In},
+		s.MatMul(Product{TransA: true, M: g.Out, N: g.In, K: rows, Alpha: 1, Beta: 1, LDA: g.Out, LDB: g.In, LDC: g.In},
 			dy[first*g.Out:], x[first*g.In:], dweights[at:])
 	})
 }

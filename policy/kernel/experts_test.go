@@ -165,9 +165,12 @@ func TestGroupedProducts(t *testing.T) {
 					}
 				}
 				y, dx, dw := normal(rng("dirt"), len(dy)), normal(rng("dirt"), len(x)), normal(rng("dirt"), len(w))
+				for i, v := range dw {
+					wantW[i] += float64(v)
+				}
 				s.GroupedProduct(g, y, x, w)
 				s.GroupedInputGrad(g, dx, dy, w)
-				s.GroupedWeightGrad(g, dw, dy, x)
+				s.AddGroupedWeightGrad(g, dw, dy, x)
 				near(t, wantY, y, rowTolerance, "y")
 				near(t, wantX, dx, rowTolerance, "dx")
 				near(t, wantW, dw, 10*rowTolerance, "dweights")

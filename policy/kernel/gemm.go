@@ -10,6 +10,10 @@ type Product struct {
 	Alpha, Beta    float32
 	// LDA, LDB and LDC are the distances between the starts of consecutive rows as stored, at least the stored width.
 	LDA, LDB, LDC int
+	// Starts, if not nil, cuts K into sequences, from the first element, 0, to the last, K: C is the sum over them, one after the other, so
+	// that products over some of the sequences and then over the rest give the bits of one over all. For a transposed A; libraries
+	// take no notice.
+	Starts []int32
 }
 
 // Gemm computes C = alpha * op(A) * op(B) + beta * C on the calling goroutine: op(A) is [m, k], op(B) is [k, n], C is [m, n], all
@@ -18,7 +22,9 @@ type Product struct {
 func (s *Set) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int,
 	beta float32, c []float32, ldc int,
 ) {
-	s.product(Product{transA, transB, m, n, k, alpha, beta, lda, ldb, ldc}, a, b, c, false)
+	s.product(Product{
+		TransA: transA, TransB: transB, M: m, N: n, K: k, Alpha: alpha, Beta: beta, LDA: lda, LDB: ldb, LDC: ldc,
+	}, a, b, c, false)
 }
 
 // MatMul is Gemm on all processors, with the same bits.

@@ -2,7 +2,7 @@ package kernel
 
 import "math"
 
-// normGrain is the number of rows in one piece of work; sums over rows are taken piece by piece.
+// normGrain is the number of rows in one piece of work.
 const normGrain = 128
 
 // Norm is a root-mean-square normalisation with a learned scale. Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4.
@@ -43,8 +43,10 @@ type NormGrad struct {
 	DX []float32
 	// Skip is [N, D], added to DX: the gradient that comes back around what the norm leads into. nil adds nothing.
 	Skip []float32
-	// DWeight is [D], written.
+	// DWeight is [B, D], written: each sequence's part of the gradient for the weight.
 	DWeight []float32
+	// Starts is [B+1]: sequence b is rows Starts[b] to Starts[b+1]-1.
+	Starts []int32
 	// DY and X are [N, D], Rstd is [N].
 	DY, X, Rstd []float32
 }
@@ -53,27 +55,19 @@ type NormGrad struct {
 // Then Skip is added to dx.
 func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
 	width := len(n.Weight)
-	rows := len(g.X) / width
-	pieces := (rows + normGrain - 1) / normGrain
-	buffer := s.Borrow(pieces * width)
-	defer s.Release(buffer)
-	partial := *buffer
-	clear(partial)
-	s.Parallel(rows, normGrain, func(lo, hi int) {
-		piece := lo / normGrain
-		sums := partial[piece*width : (piece+1)*width]
-		for i := lo; i < hi; i++ {
-			from, to := i*width, (i+1)*width
-			s.vectors.normGrad(g.DX[from:to], sums, g.DY[from:to], n.Weight, g.X[from:to], g.Rstd[i])
-			if g.Skip != nil {
-				s.Add(g.Skip[from:to], g.DX[from:to])
+	s.Parallel(len(g.Starts)-1, 1, func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			sums := g.DWeight[b*width : (b+1)*width]
+			clear(sums)
+			for i := int(g.Starts[b]); i < int(g.Starts[b+1]); i++ {
+				from, to := i*width, (i+1)*width
+				s.vectors.normGrad(g.DX[from:to], sums, g.DY[from:to], n.Weight, g.X[from:to], g.Rstd[i])
+				if g.Skip != nil {
+					s.Add(g.Skip[from:to], g.DX[from:to])
+				}
 			}
 		}
 	})
-	clear(g.DWeight)
-	for piece := range pieces {
-		s.Add(partial[piece*width:(piece+1)*width], g.DWeight)
-	}
 }
 
 func reciprocalRoot(x float32) float32 { return 1 / float32(math.Sqrt(float64(x))) }

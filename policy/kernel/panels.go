@@ -1,5 +1,7 @@
 package kernel
 
+import "sort"
+
 // The sets of our own multiply by panels. B, [K, N], is packed into panels of a few columns, [K, columns] each, so that the inner loop
 // reads it in order; a kernel in assembly multiplies some rows of A with one panel and holds their part of C in registers. Goto
 // and van de Geijn 2008, doi:10.1145/1356052.1356053.
@@ -184,8 +186,8 @@ func (t *panels) transposedPieces(s *Set, p Product, a, b, c []float32, cut cut,
 func (t *panels) pieceTransposed(p Product, a, b, c, buffer []float32, lo, hi, first, last int) {
 	panel, packed := buffer[:depth*t.columns], buffer[depth*t.columns:]
 	near := p.LDA <= nearRow
-	for k := 0; k < p.K; k += depth {
-		n := min(depth, p.K-k)
+	for k, to := p.run(0); k < p.K; k, to = p.run(to) {
+		n := to - k
 		for i := lo; i < hi && !near; i += t.strip() {
 			t.packStrip(packed[(i-lo)*depth:], a[k*p.LDA+i:], p.LDA, n, min(t.strip(), hi-i))
 		}
@@ -196,16 +198,26 @@ func (t *panels) pieceTransposed(p Product, a, b, c, buffer []float32, lo, hi, f
 			t.pack(panel, p, b, at, k, n)
 			for i := lo; i < hi; i += t.strip() {
 				rows := min(t.strip(), hi-i)
-				line, step := next.take(p, a, b, k+depth)
 				from, col := &packed[(i-lo)*depth], 4*rows
 				if near {
 					from, col = &a[k*p.LDA+i], 4*p.LDA
 				}
+				line, step := next.take(p, a, b, to)
 				t.product[rows](n, from, 4, col, &panel[0],
 					&c[i*p.LDC+at], 4*p.LDC, p.Alpha, beta, add, min(t.columns, p.N-at), line, step)
 			}
 		}
 	}
+}
+
+// run is the run that begins at k: at most depth long, and within one sequence.
+func (p Product) run(k int) (from, to int) {
+	to = min(k+depth, p.K)
+	if p.Starts != nil && k < p.K {
+		b := sort.Search(len(p.Starts), func(b int) bool { return int(p.Starts[b]) > k })
+		to = min(to, int(p.Starts[b]))
+	}
+	return k, to
 }
 
 // lines are the columns of cache lines that a run reads of A from row on and of B from column on.

@@ -58,7 +58,12 @@ func TestRMSNorm(t *testing.T) {
 						wantW[j] += float64(dy[k]) * float64(x[k]) * r
 					}
 				}
-				s.RMSNormGrad(n, kernel.NormGrad{DX: dx, DWeight: dw, DY: dy, X: x, Rstd: rstd})
+				parts := normal(rng("dirt"), 3*width)
+				starts := []int32{0, int32(rows / 3), int32(rows / 2), int32(rows)}
+				s.RMSNormGrad(n, kernel.NormGrad{DX: dx, DWeight: parts, Starts: starts, DY: dy, X: x, Rstd: rstd})
+				for i, v := range parts {
+					dw[i%width] += v
+				}
 				near(t, wantX, dx, rowTolerance, "dx")
 				near(t, wantW, dw, 10*rowTolerance, "dweight")
 				s.RMSNorm(n, x, x, nil)
@@ -200,7 +205,7 @@ func TestEmbedding(t *testing.T) {
 				}
 				table, dy := normal(r, vocab*width), normal(r, rows*width)
 				y, dtable := make([]float32, rows*width), normal(r, vocab*width)
-				want := make([]float64, vocab*width)
+				want := wide(dtable)
 				s.Embed(y, table, tokens, width)
 				for i, token := range tokens {
 					require.Equal(t, table[int(token)*width:(int(token)+1)*width], y[i*width:(i+1)*width])

@@ -13,7 +13,7 @@ func Embed(p *Pack, table *gorgonia.Node) (*gorgonia.Node, error) {
 		run: func(out []float32, in [][]float32) { p.set.Embed(out, in[0], p.seq.Tokens, width) },
 		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := p.add(&operator{
-				name: "embed.grad", out: in[0].Shape(),
+				name: "embed.grad", out: in[0].Shape(), adds: true,
 				run: func(out []float32, in [][]float32) { p.set.EmbedGrad(out, in[0], p.seq.Tokens, width) },
 			}, grad)
 			return gorgonia.Nodes{d}, err

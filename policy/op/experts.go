@@ -96,8 +96,8 @@ func (r *Routing) Linear(x, weight *gorgonia.Node) (*gorgonia.Node, error) {
 				return nil, err
 			}
 			dw, err := p.add(&operator{
-				name: "experts.grad.weight", out: in[1].Shape(),
-				run: func(out []float32, in [][]float32) { p.set.GroupedWeightGrad(shape, out, in[1], in[0]) },
+				name: "experts.grad.weight", out: in[1].Shape(), adds: true,
+				run: func(out []float32, in [][]float32) { p.set.AddGroupedWeightGrad(shape, out, in[1], in[0]) },
 			}, in[0], grad)
 			return gorgonia.Nodes{dx, dw}, err
 		},

@@ -68,14 +68,17 @@ func (l linear) inputGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error
 	}, weight, grad)
 }
 
-// weightGrad is dweight = alpha * dy' * x.
+// addWeightGrad is dweight += alpha * dy' * x, sequence by sequence: how a step is cut into batches changes no bit of it.
+func (l linear) addWeightGrad(dweight, dy, x []float32) {
+	l.p.set.MatMul(kernel.Product{
+		TransA: true, M: l.out, N: l.in, K: l.p.rows(), Alpha: l.alpha, Beta: 1, LDA: l.out, LDB: l.in, LDC: l.in, Starts: l.p.seq.Starts,
+	}, dy, x, dweight)
+}
+
+// weightGrad adds the node of addWeightGrad.
 func (l linear) weightGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error) {
 	return l.p.add(&operator{
-		name: "linear.grad.weight", out: weight.Shape(),
-		run: func(out []float32, in [][]float32) {
-			l.p.set.MatMul(kernel.Product{
-				TransA: true, M: l.out, N: l.in, K: l.p.rows(), Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
-			}, in[1], in[0], out)
-		},
+		name: "linear.grad.weight", out: weight.Shape(), adds: true,
+		run: func(out []float32, in [][]float32) { l.addWeightGrad(out, in[1], in[0]) },
 	}, x, grad)
 }

@@ -35,7 +35,7 @@ func norm(p *Pack, x, weight *gorgonia.Node, eps float32, r *Residual) (*gorgoni
 // what the first has left for it.
 func normGrad(p *Pack, in gorgonia.Nodes, around *gorgonia.Node, rstd []float32) (gorgonia.Nodes, error) {
 	width := in[1].Shape()[0]
-	dweight := p.memory(width)
+	var dweight []float32
 	if around != nil {
 		in = append(in, around)
 	}
@@ -43,7 +43,10 @@ func normGrad(p *Pack, in gorgonia.Nodes, around *gorgonia.Node, rstd []float32)
 		name: "norm.grad.x", out: in[0].Shape(),
 		run: func(out []float32, in [][]float32) {
 			used := p.rows() * width
-			g := kernel.NormGrad{DX: out[:used], DWeight: dweight, DY: in[2][:used], X: in[0][:used], Rstd: rstd}
+			if need := (len(p.seq.Starts) - 1) * width; len(dweight) < need {
+				dweight = p.memory(need)
+			}
+			g := kernel.NormGrad{DX: out[:used], DWeight: dweight, Starts: p.seq.Starts, DY: in[2][:used], X: in[0][:used], Rstd: rstd}
 			if len(in) > 3 {
 				g.Skip = in[3][:used]
 			}
@@ -54,8 +57,12 @@ func normGrad(p *Pack, in gorgonia.Nodes, around *gorgonia.Node, rstd []float32)
 		return nil, err
 	}
 	dw, err := p.add(&operator{
-		name: "norm.grad.weight", out: tensor.Shape{width}, backing: dweight,
-		run: func([]float32, [][]float32) {},
+		name: "norm.grad.weight", out: tensor.Shape{width}, adds: true,
+		run: func(out []float32, _ [][]float32) {
+			for sums := dweight[:(len(p.seq.Starts)-1)*width]; len(sums) > 0; sums = sums[width:] {
+				p.set.Add(sums[:width], out)
+			}
+		},
 	}, dx)
 	return gorgonia.Nodes{dx, dw}, err
 }

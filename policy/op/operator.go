@@ -26,13 +26,17 @@ type operator struct {
 	backing []float32
 	// shared, if not nil, is the memory that the output takes in turns with operators of other blocks.
 	shared *buffer
+	// adds says that run adds to out, as the gradients of weights do.
+	adds bool
 	// alias says that the output is the first input itself.
 	alias bool
 	// fixed is the number of the first inputs that diff gives no gradient for.
 	fixed int
 
-	pack    *Pack
-	block   *block
+	pack  *Pack
+	block *block
+	// foreign says that backing is memory of another owner, which AddTo gave.
+	foreign bool
 	id      int
 	result  *tensor.Dense
 	slices  [][]float32
@@ -105,6 +109,9 @@ func (o *operator) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 			return nil, fmt.Errorf("operator %s: input %d is a %T, want float32: %w", o.name, i, v, hone.ErrInvalid)
 		}
 	}
+	if o.adds && !o.foreign {
+		clear(o.backing)
+	}
 	o.run(o.backing, o.slices)
 	if o.alias {
 		return values[0], nil
@@ -115,17 +122,28 @@ func (o *operator) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 	return o.result, nil
 }
 
+// AddTo makes the operator of a node, if it is the gradient of a weight, add its result to into, which has the node's size, from now on. It
+// tells whether the operator can.
+func AddTo(node *gorgonia.Node, into []float32) bool {
+	o, ok := node.Op().(*operator)
+	if !ok || !o.adds {
+		return false
+	}
+	o.backing, o.foreign = into, true
+	return true
+}
+
 // prepare makes the output's memory, at the first run.
 func (o *operator) prepare() {
 	o.slices, o.scalars = make([][]float32, len(o.in)), make([]float32, len(o.in))
 	switch {
 	case o.alias:
 		return
-	case o.out.IsScalar():
+	case o.out.IsScalar() && o.backing == nil:
 		o.backing = make([]float32, 1)
 		return
 	case o.backing != nil:
-	case o.shared != nil:
+	case o.shared != nil && !o.adds:
 		o.backing = o.shared.take(o.pack, o.out.TotalSize())
 	default:
 		o.backing = o.pack.memory(o.out.TotalSize())

@@ -56,18 +56,19 @@ func valueGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node, detached bool) (
 		return nil, err
 	}
 	dw, err := p.add(&operator{
-		name: "value.grad.weight", out: in[1].Shape(),
-		run: func(out []float32, in [][]float32) {
-			n := p.rows()
-			p.set.Gemm(false, false, 1, width, n, 1, in[1], n, in[0], width, 0, out, width)
-		},
+		name: "value.grad.weight", out: in[1].Shape(), adds: true,
+		run: func(out []float32, in [][]float32) { linear{p, 1, width, 1}.addWeightGrad(out, in[1], in[0]) },
 	}, in[0], grad)
 	if err != nil {
 		return nil, err
 	}
 	db, err := p.add(&operator{
-		name: "value.grad.bias", out: tensor.Shape{1},
-		run: func(out []float32, in [][]float32) { out[0] = p.set.Sum(in[0][:p.rows()]) },
+		name: "value.grad.bias", out: tensor.Shape{1}, adds: true,
+		run: func(out []float32, in [][]float32) {
+			for b, from := range p.seq.Starts[:len(p.seq.Starts)-1] {
+				out[0] += p.set.Sum(in[0][from:p.seq.Starts[b+1]])
+			}
+		},
 	}, grad)
 	return gorgonia.Nodes{dx, dw, db}, err
 }

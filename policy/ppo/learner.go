@@ -33,9 +33,6 @@ func NewLearner(params *policy.Params, set *kernel.Set, c Config, temperature fl
 	return &Learner{params: params, set: set, loss: loss, trainer: trainer}, nil
 }
 
-// Close frees the graphs.
-func (l *Learner) Close() error { return l.trainer.Close() }
-
 // UpdateInput is what an update is a function of, beside the parameters.
 type UpdateInput struct {
 	// Config must be valid.

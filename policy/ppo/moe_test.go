@@ -25,7 +25,6 @@ func TestUpdateOfAMixtureOfExperts(t *testing.T) {
 		c.Checkpoint = checkpoint
 		learner, err := NewLearner(params, w.set, c, 1)
 		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, learner.Close()) })
 		got, err := learner.Update(t.Context(), in)
 		require.NoError(t, err)
 		return got, params

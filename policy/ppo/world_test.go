@@ -45,7 +45,6 @@ func (w *world) trainer(params *policy.Params) *policy.Trainer {
 	w.t.Helper()
 	trainer, err := policy.NewTrainer(params, w.set, policy.TrainerOptions{Temperature: w.temperature})
 	require.NoError(w.t, err)
-	w.t.Cleanup(func() { require.NoError(w.t, trainer.Close()) })
 	return trainer
 }
 
@@ -137,7 +136,6 @@ func (w *world) learner() *Learner {
 	w.t.Helper()
 	l, err := NewLearner(w.params, w.set, Config{}, w.temperature)
 	require.NoError(w.t, err)
-	w.t.Cleanup(func() { require.NoError(w.t, l.Close()) })
 	return l
 }
 

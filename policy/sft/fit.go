@@ -2,7 +2,6 @@ package sft
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hone-rl/hone"
@@ -65,7 +64,6 @@ func Fit(ctx context.Context, in Input) (result Result, err error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("sft trainer: %w", err)
 	}
-	defer func() { err = errors.Join(err, trainer.Close()) }()
 	optimizer, err := policy.NewAdamW(in.Params, in.Config.adamW())
 	if err != nil {
 		return Result{}, fmt.Errorf("sft optimiser: %w", err)

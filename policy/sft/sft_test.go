@@ -62,7 +62,6 @@ func TestMemorisesTenSequences(t *testing.T) {
 
 	scorer, err := policy.NewTrainer(in.Params, in.Set, policy.TrainerOptions{})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, scorer.Close()) })
 	for _, e := range in.Examples {
 		batch, weights, tokens := pack([]Example{e}, []int{0})
 		scores, err := scorer.Evaluate(t.Context(), batch)
