@@ -77,17 +77,14 @@ func (t *training) run(ctx context.Context) error {
 	defer t.view.close()
 	result, err := t.serve(ctx, act)
 	if err != nil {
-		if errors.Is(context.Cause(ctx), errInterrupted) {
-			return err // at once: the activities that are cut short may still hold what Close would wait for
-		}
-		return errors.Join(err, act.Close())
+		return err
 	}
 	if result.Status == activities.StatusPaused {
 		t.view.note(fmt.Sprintf("%s was stopped on request after %d cycles. To go on: %s", t.name, result.Version, t.app.again()))
-		return act.Close()
+		return nil
 	}
 	ends := evaluated{version: result.Version, weights: result.Weights, start: result.Start, final: result.Final}
-	return errors.Join(t.conclude(ctx, ends), act.Close())
+	return t.conclude(ctx, ends)
 }
 
 // introduce says what is going to happen, and with what.
