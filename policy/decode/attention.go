@@ -66,7 +66,7 @@ func (p *pass) store(i int) {
 	f, shape, width := p.feeds[i], p.pool.shape, p.qkvWidth()
 	row := p.qkv[i*width : (i+1)*width]
 	queries, keys := p.config.Width, shape.heads*shape.width
-	p.rotary.Rotate(row[:queries+keys], f.at)
+	p.rotary.Rotate(p.set, row[:queries+keys], f.at)
 	block, slot := f.row.blocks[f.at/blockLen].data, f.at%blockLen*shape.width
 	for g := range shape.heads {
 		key := row[queries+g*shape.width:]

@@ -23,21 +23,34 @@ type Moments struct{ M, V []float32 }
 
 // Update moves the weights w by one step on the gradient g and updates the moments. All have one length.
 func (s *Set) Update(a AdamW, w, g []float32, state Moments) {
+	factors := a.factors()
 	s.Parallel(len(w), updateGrain, func(lo, hi int) {
-		update(a, w[lo:hi], g[lo:hi], state.M[lo:hi], state.V[lo:hi])
+		s.vectors.adamw(w[lo:hi], g[lo:hi], state.M[lo:hi], state.V[lo:hi], &factors)
 	})
 }
 
-func update(a AdamW, w, g, m, v []float32) {
+// adamwFactors are the numbers of the inner loop, in the order in which the assembly reads them.
+type adamwFactors struct {
+	gradScale, beta1, rest1, beta2, rest2 float32
+	// keep is what weight decay leaves of a weight; root is 1/sqrt(Correction2).
+	keep, step, root, eps float32
+}
+
+func (a AdamW) factors() adamwFactors {
+	return adamwFactors{
+		gradScale: a.GradScale, beta1: a.Beta1, rest1: 1 - a.Beta1, beta2: a.Beta2, rest2: 1 - a.Beta2,
+		keep: 1 - a.Rate*a.Decay, step: a.Rate / a.Correction1, root: 1 / float32(math.Sqrt(float64(a.Correction2))), eps: a.Eps,
+	}
+}
+
+// adamw is one step, element by element. Where a processor fuses products with sums, the explicit conversions keep Go from doing so.
+func adamw(w, g, m, v []float32, c *adamwFactors) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
-	step := a.Rate / a.Correction1
-	root := 1 / float32(math.Sqrt(float64(a.Correction2)))
-	keep := 1 - a.Rate*a.Decay
 	for i := range w {
-		d := g[i] * a.GradScale
-		m[i] = a.Beta1*m[i] + (1-a.Beta1)*d
-		v[i] = a.Beta2*v[i] + (1-a.Beta2)*d*d
-		w[i] = w[i]*keep - step*m[i]/(float32(math.Sqrt(float64(v[i])))*root+a.Eps)
+		d := g[i] * c.gradScale
+		m[i] = float32(c.beta1*m[i]) + float32(c.rest1*d)
+		v[i] = float32(c.beta2*v[i]) + float32(float32(c.rest2*d)*d)
+		w[i] = float32(w[i]*c.keep) - float32(c.step*m[i])/(float32(float32(math.Sqrt(float64(v[i])))*c.root)+c.eps)
 	}
 }
 

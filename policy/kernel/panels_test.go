@@ -216,3 +216,37 @@ func TestVectorsOfInstructionSetsGiveEqualBits(t *testing.T) {
 		}
 	}
 }
+
+// The optimiser and the rotation are exact operations in a fixed order: the assembly gives the bits of the loops in Go.
+func TestExactFunctionsGiveTheBitsOfGo(t *testing.T) {
+	t.Parallel()
+	portable := kernel.Portable()
+	for _, s := range own(t) {
+		for _, n := range []int{1, 8, 77, 40003} {
+			step := func(s *kernel.Set) [3][]float32 {
+				r := rng("adamw", n)
+				w, g := normal(r, n), normal(r, n)
+				m, v := normal(r, n), normal(r, n)
+				for i := range v {
+					v[i] *= v[i]
+				}
+				s.Update(kernel.AdamW{
+					Rate: 1e-2, Decay: 0.1, Beta1: 0.9, Beta2: 0.95, Eps: 1e-5, Correction1: 0.3, Correction2: 0.2, GradScale: 0.7,
+				}, w, g, kernel.Moments{M: m, V: v})
+				return [3][]float32{w, m, v}
+			}
+			want, got := step(portable), step(s)
+			for i := range want {
+				requireBits(t, want[i], got[i], s.Name())
+			}
+		}
+		for _, dim := range []int{6, 16, 32, 64} {
+			r := kernel.NewRotary(dim, 30, 10000)
+			x := normal(rng("x", dim), 3*dim)
+			y := append([]float32(nil), x...)
+			r.Rotate(portable, x, 23)
+			r.Rotate(s, y, 23)
+			requireBits(t, x, y, s.Name())
+		}
+	}
+}

@@ -26,19 +26,24 @@ func NewRotary(headDim, positions int, theta float32) *Rotary {
 }
 
 // Rotate turns each head of x, [heads*headDim], in place to its position.
-func (r *Rotary) Rotate(x []float32, position int) { r.turn(x, position, 1) }
+func (r *Rotary) Rotate(s *Set, x []float32, position int) { r.turn(s, x, position, 1) }
 
 // Unrotate undoes Rotate; it is also its gradient.
-func (r *Rotary) Unrotate(x []float32, position int) { r.turn(x, position, -1) }
+func (r *Rotary) Unrotate(s *Set, x []float32, position int) { r.turn(s, x, position, -1) }
 
-func (r *Rotary) turn(x []float32, position int, sign float32) {
+func (r *Rotary) turn(s *Set, x []float32, position int, sign float32) {
 	half := r.headDim / 2
-	sin, cos := r.sin[position*half:(position+1)*half], r.cos[position*half:(position+1)*half]
-	for ; len(x) >= r.headDim; x = x[r.headDim:] {
+	s.vectors.rotate(x, r.sin[position*half:(position+1)*half], r.cos[position*half:(position+1)*half], sign)
+}
+
+// rotate turns the heads of x one after the other.
+func rotate(x, sin, cos []float32, sign float32) {
+	half := len(sin)
+	for ; len(x) >= 2*half; x = x[2*half:] {
 		a, b := x[:half], x[half:2*half]
 		for i, c := range cos {
 			s := sin[i] * sign
-			a[i], b[i] = a[i]*c-b[i]*s, b[i]*c+a[i]*s
+			a[i], b[i] = float32(a[i]*c)-float32(b[i]*s), float32(b[i]*c)+float32(a[i]*s)
 		}
 	}
 }

@@ -75,23 +75,33 @@ func TestRMSNorm(t *testing.T) {
 
 func TestRotary(t *testing.T) {
 	t.Parallel()
-	const heads, dim, positions, theta = 3, 8, 20, 100
+	const heads, dim, positions, theta = 3, 16, 20, 100
 	r := kernel.NewRotary(dim, positions, theta)
+	for name, s := range sets(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testRotary(t, s, r, heads, dim, theta)
+		})
+	}
+}
+
+func testRotary(t *testing.T, s *kernel.Set, r *kernel.Rotary, heads, dim int, theta float64) {
+	t.Helper()
 	for _, position := range []int{0, 1, 19} {
 		x := normal(rng(position), heads*dim)
 		want := make([]float64, len(x))
 		for h := range heads {
 			for i := range dim / 2 {
-				angle := float64(position) * math.Pow(theta, -2*float64(i)/dim)
+				angle := float64(position) * math.Pow(theta, -2*float64(i)/float64(dim))
 				a, b := float64(x[h*dim+i]), float64(x[h*dim+i+dim/2])
 				want[h*dim+i] = a*math.Cos(angle) - b*math.Sin(angle)
 				want[h*dim+i+dim/2] = b*math.Cos(angle) + a*math.Sin(angle)
 			}
 		}
 		before := wide(x)
-		r.Rotate(x, position)
+		r.Rotate(s, x, position)
 		near(t, want, x, rowTolerance, "rotated")
-		r.Unrotate(x, position)
+		r.Unrotate(s, x, position)
 		near(t, before, x, rowTolerance, "turned back")
 	}
 }
@@ -102,8 +112,8 @@ func TestRotaryScoresDependOnDistanceAlone(t *testing.T) {
 	s, r := kernel.Portable(), kernel.NewRotary(dim, 64, 10000)
 	score := func(i, j int) float32 {
 		q, k := normal(rng("q"), dim), normal(rng("k"), dim)
-		r.Rotate(q, i)
-		r.Rotate(k, j)
+		r.Rotate(s, q, i)
+		r.Rotate(s, k, j)
 		return s.Dot(q, k)
 	}
 	require.InDelta(t, score(7, 3), score(60, 56), 1e-4)

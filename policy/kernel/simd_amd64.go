@@ -58,3 +58,14 @@ func swigluAVX512(y, gate, up *float32, n int)
 
 //go:noescape
 func swigluGradAVX512(dgate, dup, gate, up, dy *float32, n int)
+
+// rotateAVX2 turns pairs of heads of 2*half elements, half a multiple of 8 and not 0: sin and cos are [half]. It gives the bits of the loop
+// in Go.
+//
+//go:noescape
+func rotateAVX2(x, sin, cos *float32, half, heads int, sign float32)
+
+// adamwAVX2 is one step for n parameters, n not 0, with the bits of the loop in Go.
+//
+//go:noescape
+func adamwAVX2(w, grad, m, v *float32, n int, c *adamwFactors)

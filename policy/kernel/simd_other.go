@@ -29,3 +29,7 @@ func expSumAVX512(*float32, int, float32) float32 { panic(noSIMD) }
 func swigluAVX512(_, _, _ *float32, _ int) { panic(noSIMD) }
 
 func swigluGradAVX512(_, _, _, _, _ *float32, _ int) { panic(noSIMD) }
+
+func rotateAVX2(_, _, _ *float32, _, _ int, _ float32) { panic(noSIMD) }
+
+func adamwAVX2(_, _, _, _ *float32, _ int, _ *adamwFactors) { panic(noSIMD) }

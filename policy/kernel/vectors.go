@@ -21,6 +21,10 @@ type vectors struct {
 	swigluGrad func(dgate, dup, gate, up, dy []float32)
 	// norm writes x * r * weight to y, which may be x.
 	norm func(y, x, weight []float32, r float32)
+	// rotate turns x as Rotary.Rotate does, with the rows of its table and a sign for the sine.
+	rotate func(x, sin, cos []float32, sign float32)
+	// adamw is one step of the optimiser.
+	adamw func(w, g, m, v []float32, c *adamwFactors)
 	// normGrad writes dx, which may be dy, and adds to the sums for the weight.
 	normGrad func(dx, sums, dy, weight, x []float32, r float32)
 }

@@ -57,6 +57,8 @@ func portableVectors() vectors {
 		swigluGrad: swigluGrad,
 		norm:       norm,
 		normGrad:   normGrad,
+		rotate:     rotate,
+		adamw:      adamw,
 	}
 }
 

@@ -31,6 +31,8 @@ func simdVectors() vectors {
 		swigluGrad: simdSwiGLUGrad(swigluGradAVX2),
 		norm:       simdNorm,
 		normGrad:   simdNormGrad,
+		rotate:     simdRotate,
+		adamw:      simdAdamW,
 	}
 }
 
@@ -113,4 +115,22 @@ func simdNormGrad(dx, sums, dy, weight, x []float32, r float32) {
 	}
 	scale := r * r * dot3AVX2(&dy[0], &weight[0], &x[0], n) / float32(n)
 	normGradAVX2(&dx[0], &sums[0], &dy[0], &weight[0], &x[0], n, r, scale)
+}
+
+func simdRotate(x, sin, cos []float32, sign float32) {
+	half := len(sin)
+	heads := len(x) / (2 * half)
+	if heads == 0 || half%width != 0 {
+		rotate(x, sin, cos, sign)
+		return
+	}
+	rotateAVX2(&x[0], &sin[0], &cos[0], half, heads, sign)
+}
+
+func simdAdamW(w, g, m, v []float32, c *adamwFactors) {
+	n := whole(w)
+	if n > 0 {
+		adamwAVX2(&w[0], &g[0], &m[0], &v[0], n, c)
+	}
+	adamw(w[n:], g[n:], m[n:], v[n:], c)
 }

@@ -39,12 +39,12 @@ func Rotate(p *Pack, packed *gorgonia.Node, h Heads) (*gorgonia.Node, error) {
 	}, packed)
 }
 
-func turn(p *Pack, h Heads, out, in []float32, by func(x []float32, position int)) {
+func turn(p *Pack, h Heads, out, in []float32, by func(s *kernel.Set, x []float32, position int)) {
 	width, turned := h.width(), (h.Query+h.Key)*h.Dim
 	p.set.Parallel(p.rows(), rotaryGrain, func(lo, hi int) {
 		copy(out[lo*width:hi*width], in[lo*width:])
 		for i := lo; i < hi; i++ {
-			by(out[i*width:i*width+turned], int(p.seq.Positions[i]))
+			by(p.set, out[i*width:i*width+turned], int(p.seq.Positions[i]))
 		}
 	})
 }
