@@ -109,12 +109,19 @@ func (a *AdamW) Step(set *kernel.Set, params, grads *Params, learningRate float6
 	}
 	a.state.Step++
 	update := a.update(norm, learningRate)
-	for i, t := range params.tensors {
+	// Tensors lie one after the other: neighbours that decay alike are done together.
+	for from, i := 0, 0; i < len(params.tensors); {
+		vector := len(params.tensors[i].Shape) == 1
+		to := from
+		for ; i < len(params.tensors) && (len(params.tensors[i].Shape) == 1) == vector; i++ {
+			to += len(params.tensors[i].Data)
+		}
 		u := update
-		if len(t.Shape) == 1 {
+		if vector {
 			u.Decay = 0
 		}
-		set.Update(u, t.Data, grads.tensors[i].Data, kernel.Moments{M: a.state.M.tensors[i].Data, V: a.state.V.tensors[i].Data})
+		set.Update(u, params.flat[from:to], grads.flat[from:to], kernel.Moments{M: a.state.M.flat[from:to], V: a.state.V.flat[from:to]})
+		from = to
 	}
 	return norm, nil
 }

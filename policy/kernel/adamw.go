@@ -23,7 +23,17 @@ type Moments struct{ M, V []float32 }
 
 // Update moves the weights w by one step on the gradient g and updates the moments. All have one length.
 func (s *Set) Update(a AdamW, w, g []float32, state Moments) {
-	factors := a.factors()
+	if len(w) <= updateGrain { // without the closure, nothing is allocated
+		if len(w) > 0 {
+			factors := a.factors()
+			s.vectors.adamw(w, g, state.M, state.V, &factors)
+		}
+		return
+	}
+	s.updateParallel(a.factors(), w, g, state)
+}
+
+func (s *Set) updateParallel(factors adamwFactors, w, g []float32, state Moments) {
 	s.Parallel(len(w), updateGrain, func(lo, hi int) {
 		s.vectors.adamw(w[lo:hi], g[lo:hi], state.M[lo:hi], state.V[lo:hi], &factors)
 	})

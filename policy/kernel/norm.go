@@ -54,16 +54,17 @@ type NormGrad struct {
 // RMSNormGrad fills g.DX and g.DWeight. With u = dy*weight: dx = r*(u - x*r^2*mean(u*x)), dweight = sum over rows of dy*x*r.
 // Then Skip is added to dx.
 func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
-	width := len(n.Weight)
-	s.Parallel(len(g.Starts)-1, 1, func(lo, hi int) {
+	width, weight := len(n.Weight), n.Weight
+	dx, skip, dweight, starts, dy, x, rstd := g.DX, g.Skip, g.DWeight, g.Starts, g.DY, g.X, g.Rstd // one allocation, with the closure
+	s.Parallel(len(starts)-1, 1, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			sums := g.DWeight[b*width : (b+1)*width]
+			sums := dweight[b*width : (b+1)*width]
 			clear(sums)
-			for i := int(g.Starts[b]); i < int(g.Starts[b+1]); i++ {
+			for i := int(starts[b]); i < int(starts[b+1]); i++ {
 				from, to := i*width, (i+1)*width
-				s.vectors.normGrad(g.DX[from:to], sums, g.DY[from:to], n.Weight, g.X[from:to], g.Rstd[i])
-				if g.Skip != nil {
-					s.Add(g.Skip[from:to], g.DX[from:to])
+				s.vectors.normGrad(dx[from:to], sums, dy[from:to], weight, x[from:to], rstd[i])
+				if skip != nil {
+					s.Add(skip[from:to], dx[from:to])
 				}
 			}
 		}

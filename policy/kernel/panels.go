@@ -1,6 +1,9 @@
 package kernel
 
-import "sort"
+import (
+	"sort"
+	"sync"
+)
 
 // The sets of our own multiply by panels. B, [K, N], is packed into panels of a few columns, [K, columns] each, so that the inner loop
 // reads it in order; a kernel in assembly multiplies some rows of A with one panel and holds their part of C in registers. Goto
@@ -43,6 +46,8 @@ type panels struct {
 	packColumns func(dst, src []float32, stride, k, columns int)
 	// packStrip copies the first rows elements of k rows of src, stride elements apart, one after the other.
 	packStrip func(dst, src []float32, stride, k, rows int)
+	// jobs are idle states of products.
+	jobs sync.Pool
 }
 
 func roundUp(n, step int) int { return (n + step - 1) / step * step }
@@ -61,37 +66,58 @@ func (t *panels) tile(m int) int {
 
 // multiply computes a product that isn't empty, on one goroutine or on all.
 func (t *panels) multiply(s *Set, p Product, a, b, c []float32, parallel bool) {
-	switch {
-	case p.TransA && parallel:
-		cut := t.cutTransposed(p)
-		s.Parallel(cut.pieces(), 1, func(lo, hi int) { t.transposedPieces(s, p, a, b, c, cut, lo, hi) })
-	case p.TransA:
-		cut := t.cutTransposed(p)
-		t.transposedPieces(s, p, a, b, c, cut, 0, cut.pieces())
-	case parallel:
-		t.multiplyParallel(s, p, a, b, c)
-	default:
+	j := t.job(s, p, a, b, c)
+	if p.TransA {
+		j.cut = t.cutTransposed(p)
+		j.do(parallel, j.cut.pieces(), 1, j.transposed)
+	} else {
 		block := t.block(p)
 		buffer := s.Borrow(p.K * roundUp(min(block, p.N), t.columns))
-		for first := 0; first < p.N; first += block {
-			cut := t.cut(p, min(block, p.N-first))
-			t.packs(*buffer, p, b, first, 0, cut.across)
-			t.pieces(p, a, *buffer, c, cut, first, 0, cut.pieces())
+		j.packed = *buffer
+		for j.first = 0; j.first < p.N; j.first += block {
+			j.cut = t.cut(p, min(block, p.N-j.first))
+			j.do(parallel, j.cut.across, 1, j.packs)
+			j.do(parallel, j.cut.pieces(), max(1, j.cut.pieces()/64), j.pieces)
 		}
 		s.Release(buffer)
 	}
+	t.done(j)
 }
 
-// multiplyParallel packs and then multiplies on all goroutines.
-func (t *panels) multiplyParallel(s *Set, p Product, a, b, c []float32) {
-	block := t.block(p)
-	buffer := s.Borrow(p.K * roundUp(min(block, p.N), t.columns))
-	defer s.Release(buffer)
-	packed := *buffer
-	for first := 0; first < p.N; first += block {
-		cut := t.cut(p, min(block, p.N-first))
-		s.Parallel(cut.across, 1, func(lo, hi int) { t.packs(packed, p, b, first, lo, hi) })
-		s.Parallel(cut.pieces(), max(1, cut.pieces()/64), func(lo, hi int) { t.pieces(p, a, packed, c, cut, first, lo, hi) })
+// productJob is one product at work. It is used again, with the functions that goroutines are given, so that a product allocates nothing.
+type productJob struct {
+	t               *panels
+	s               *Set
+	p               Product
+	a, b, c, packed []float32
+	cut             cut
+	first           int // the first column of the panels that are packed
+
+	packs, pieces, transposed func(lo, hi int)
+}
+
+func (t *panels) job(s *Set, p Product, a, b, c []float32) *productJob {
+	j, ok := t.jobs.Get().(*productJob)
+	if !ok {
+		j = &productJob{t: t}
+		j.packs, j.pieces, j.transposed = j.doPacks, j.doPieces, j.doTransposed
+	}
+	j.s, j.p, j.a, j.b, j.c = s, p, a, b, c
+	return j
+}
+
+// done takes a job back, without the memory of its product.
+func (t *panels) done(j *productJob) {
+	j.p, j.a, j.b, j.c, j.packed = Product{}, nil, nil, nil, nil
+	t.jobs.Put(j)
+}
+
+// do calls f for n pieces, on one goroutine or on all.
+func (j *productJob) do(parallel bool, n, grain int, f func(lo, hi int)) {
+	if parallel {
+		j.s.Parallel(n, grain, f)
+	} else {
+		f(0, n)
 	}
 }
 
@@ -108,18 +134,19 @@ func (t *panels) cut(p Product, columns int) cut {
 	return cut{tile: tile, down: (p.M + tile - 1) / tile, across: t.count(columns)}
 }
 
-// packs fills panels lo to hi-1 of those for columns from first on.
-func (t *panels) packs(packed []float32, p Product, b []float32, first, lo, hi int) {
+// doPacks fills panels lo to hi-1.
+func (j *productJob) doPacks(lo, hi int) {
 	for i := lo; i < hi; i++ {
-		t.pack(packed[i*p.K*t.columns:], p, b, first+i*t.columns, 0, p.K)
+		j.t.pack(j.packed[i*j.p.K*j.t.columns:], j.p, j.b, j.first+i*j.t.columns, 0, j.p.K)
 	}
 }
 
-// pieces does pieces lo to hi-1 with the panels of columns from first on.
-func (t *panels) pieces(p Product, a, packed, c []float32, cut cut, first, lo, hi int) {
+// doPieces does pieces lo to hi-1.
+func (j *productJob) doPieces(lo, hi int) {
 	for i := lo; i < hi; i++ {
-		row, panel := i/cut.across*cut.tile, i%cut.across
-		t.piece(p, a, packed[panel*p.K*t.columns:], c, row, min(row+cut.tile, p.M), first+panel*t.columns)
+		row, panel := i/j.cut.across*j.cut.tile, i%j.cut.across
+		from := j.packed[panel*j.p.K*j.t.columns:]
+		j.t.piece(j.p, j.a, from, j.c, row, min(row+j.cut.tile, j.p.M), j.first+panel*j.t.columns)
 	}
 }
 
@@ -171,15 +198,15 @@ func (t *panels) cutTransposed(p Product) cut {
 	return c
 }
 
-// transposedPieces does pieces lo to hi-1.
-func (t *panels) transposedPieces(s *Set, p Product, a, b, c []float32, cut cut, lo, hi int) {
-	buffer := s.Borrow(depth * (cut.tile + t.columns))
-	count := t.count(p.N)
+// doTransposed does pieces lo to hi-1 of a product with a transposed A.
+func (j *productJob) doTransposed(lo, hi int) {
+	buffer := j.s.Borrow(depth * (j.cut.tile + j.t.columns))
+	count, across := j.t.count(j.p.N), j.cut.across
 	for i := lo; i < hi; i++ {
-		row, group := i/cut.across*cut.tile, i%cut.across
-		t.pieceTransposed(p, a, b, c, *buffer, row, min(row+cut.tile, p.M), group*count/cut.across, (group+1)*count/cut.across)
+		row, group := i/across*j.cut.tile, i%across
+		j.t.pieceTransposed(j.p, j.a, j.b, j.c, *buffer, row, min(row+j.cut.tile, j.p.M), group*count/across, (group+1)*count/across)
 	}
-	s.Release(buffer)
+	j.s.Release(buffer)
 }
 
 // pieceTransposed multiplies rows lo to hi-1 of A', which is transposed, with panels from first to last-1.

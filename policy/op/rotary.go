@@ -28,23 +28,28 @@ func Rotate(p *Pack, packed *gorgonia.Node, h Heads) (*gorgonia.Node, error) {
 	}
 	return p.add(&operator{
 		name: "rotate", out: packed.Shape(),
-		run: func(out []float32, in [][]float32) { turn(p, h, out, in[0], h.Rotary.Rotate) },
+		run: func(out []float32, in [][]float32) { turn(p, h, out, in[0], false) },
 		diff: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := p.add(&operator{
 				name: "rotate.grad", out: grad.Shape(),
-				run: func(out []float32, in [][]float32) { turn(p, h, out, in[0], h.Rotary.Unrotate) },
+				run: func(out []float32, in [][]float32) { turn(p, h, out, in[0], true) },
 			}, grad)
 			return gorgonia.Nodes{d}, err
 		},
 	}, packed)
 }
 
-func turn(p *Pack, h Heads, out, in []float32, by func(s *kernel.Set, x []float32, position int)) {
+func turn(p *Pack, h Heads, out, in []float32, back bool) {
 	width, turned := h.width(), (h.Query+h.Key)*h.Dim
 	p.set.Parallel(p.rows(), rotaryGrain, func(lo, hi int) {
 		copy(out[lo*width:hi*width], in[lo*width:])
 		for i := lo; i < hi; i++ {
-			by(p.set, out[i*width:i*width+turned], int(p.seq.Positions[i]))
+			row, position := out[i*width:i*width+turned], int(p.seq.Positions[i])
+			if back {
+				h.Rotary.Unrotate(p.set, row, position)
+			} else {
+				h.Rotary.Rotate(p.set, row, position)
+			}
 		}
 	})
 }
