@@ -22,8 +22,6 @@ const (
 	// fewestPieces is how many pieces a product with a transposed A is cut into at least, if it has the panels.
 	fewestPieces = 4
 	cacheLine    = 64
-	// largeWeight is the number of elements from which a Weight is read by all goroutines, where there are few rows.
-	largeWeight = 1 << 18
 	// nearRow is the longest row of a transposed A whose columns are read where they are.
 	nearRow = 384
 )
@@ -274,30 +272,15 @@ func (t *panels) packWeight(w *Weight, rows []float32) {
 	}
 }
 
-func (t *panels) linear(s *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
+func (t *panels) linear(_ *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
 	p := Product{M: m, N: w.Out, K: w.In, Alpha: 1, LDA: w.In, LDC: ldy}
 	if add {
 		p.Beta = 1
 	}
-	if m <= t.strip() && len(w.data) >= largeWeight {
-		t.linearParallel(s, p, w, y, x)
-		return
-	}
-	t.linearPanels(p, w, y, x, 0, t.count(w.Out))
-}
-
-// linearParallel is for few rows and a large weight, which takes longer to read than goroutines to start.
-func (t *panels) linearParallel(s *Set, p Product, w *Weight, y, x []float32) {
-	count := t.count(w.Out)
-	s.Parallel(count, (count+fewestPieces-1)/fewestPieces, func(lo, hi int) { t.linearPanels(p, w, y, x, lo, hi) })
-}
-
-// linearPanels does panels lo to hi-1.
-func (t *panels) linearPanels(p Product, w *Weight, y, x []float32, lo, hi int) {
-	tile := t.tile(p.M)
-	for row := 0; row < p.M; row += tile {
-		for i := lo; i < hi; i++ {
-			t.piece(p, x, w.data[i*w.In*t.columns:], y, row, min(row+tile, p.M), i*t.columns)
+	tile := t.tile(m)
+	for row := 0; row < m; row += tile {
+		for i := range t.count(w.Out) {
+			t.piece(p, x, w.data[i*w.In*t.columns:], y, row, min(row+tile, m), i*t.columns)
 		}
 	}
 }

@@ -14,8 +14,7 @@ func (s *Set) NewWeight(rows []float32, in int) *Weight {
 	return w
 }
 
-// Linear writes y = x * w', or adds it to y: x is [m, In], y is [m, Out] with ldy between its rows. It runs on the calling goroutine,
-// unless there are few rows and w is large. A row's
+// Linear writes y = x * w', or adds it to y, on the calling goroutine: x is [m, In], y is [m, Out] with ldy between its rows. A row's
 // bits don't depend on the other rows, unless the fingerprint says rows=placed. It panics where a slice is too short.
 func (s *Set) Linear(w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
 	if m == 0 {
