@@ -17,8 +17,15 @@ func TestGradientDoesNotDependOnTheSplit(t *testing.T) { //nolint:paralleltest /
 	if set := kernels(t); !strings.HasPrefix(set.Fingerprint(), "assembly/") {
 		t.Skipf("products of %s don't add sequence by sequence", set.Fingerprint())
 	}
-	c := policy.DefaultConfig()
-	c.Width, c.Hidden, c.Layers, c.Window = 64, 88, 2, 40
+	for _, vocab := range []int{300, 20000} { // with the larger one, the output layer works in chunks where the batch is large
+		c := policy.DefaultConfig()
+		c.Vocab, c.Width, c.Hidden, c.Layers, c.Window = vocab, 64, 88, 2, 40
+		t.Run(fmt.Sprintf("vocab=%d", vocab), func(t *testing.T) { testSplit(t, c) })
+	}
+}
+
+func testSplit(t *testing.T, c policy.Config) {
+	t.Helper()
 	lengths := []int{50, 3, 270, 17, 64, 128, 1 + policy.DefaultConfig().Context/2, 9}
 	p := lively(t, c)
 	gradient := func(cuts []int) []float32 {

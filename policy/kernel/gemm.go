@@ -16,6 +16,10 @@ type Product struct {
 	Starts []int32
 }
 
+// Run is the length that sums over K are cut into. A product over the first of several Runs of a sequence, and then one over the
+// rest that adds to it, give the bits of one over all.
+const Run = 256
+
 // Gemm computes C = alpha * op(A) * op(B) + beta * C on the calling goroutine: op(A) is [m, k], op(B) is [k, n], C is [m, n], all
 // row-major with row strides lda, ldb, ldc; a transposed operand is stored as [k, m] or [n, k]. m or n of 0 does nothing. It panics
 // where a slice is too short, since the kernels would write past it.

@@ -14,7 +14,7 @@ import (
 
 const (
 	// depth is the length of a run along K: one panel's part of it, 32 kB at most, stays in the first cache.
-	depth = 256
+	depth = Run
 	// panelRows is the most rows of C that are multiplied with one panel after the other: their part of A stays in the second cache.
 	panelRows = 120
 	// packedBytes bounds the memory of packed panels in a product, if a few panels fit into it.

@@ -29,9 +29,12 @@ type linear struct {
 }
 
 // forward is y = alpha * x * weight'.
-func (l linear) forward(y, x, weight []float32) {
+func (l linear) forward(y, x, weight []float32) { l.forwardRows(l.p.rows(), y, x, weight) }
+
+// forwardRows is forward for n rows.
+func (l linear) forwardRows(n int, y, x, weight []float32) {
 	l.p.set.MatMul(kernel.Product{
-		TransB: true, M: l.p.rows(), N: l.out, K: l.in, Alpha: l.alpha, LDA: l.in, LDB: l.in, LDC: l.out,
+		TransB: true, M: n, N: l.out, K: l.in, Alpha: l.alpha, LDA: l.in, LDB: l.in, LDC: l.out,
 	}, x, weight, y)
 }
 
@@ -44,9 +47,12 @@ func (l linear) forwardAdd(y, residual, x, weight []float32) {
 }
 
 // backward is dx = alpha * dy * weight.
-func (l linear) backward(dx, dy, weight []float32) {
+func (l linear) backward(dx, dy, weight []float32) { l.backwardRows(l.p.rows(), dx, dy, weight) }
+
+// backwardRows is backward for n rows.
+func (l linear) backwardRows(n int, dx, dy, weight []float32) {
 	l.p.set.MatMul(kernel.Product{
-		M: l.p.rows(), N: l.in, K: l.out, Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
+		M: n, N: l.in, K: l.out, Alpha: l.alpha, LDA: l.out, LDB: l.in, LDC: l.in,
 	}, dy, weight, dx)
 }
 
@@ -70,8 +76,14 @@ func (l linear) inputGrad(x, weight, grad *gorgonia.Node) (*gorgonia.Node, error
 
 // addWeightGrad is dweight += alpha * dy' * x, sequence by sequence: how a step is cut into batches changes no bit of it.
 func (l linear) addWeightGrad(dweight, dy, x []float32) {
+	l.addWeightGradRows(l.p.seq.Starts, dweight, dy, x)
+}
+
+// addWeightGradRows is addWeightGrad for the rows of some sequences, which start at starts.
+func (l linear) addWeightGradRows(starts []int32, dweight, dy, x []float32) {
 	l.p.set.MatMul(kernel.Product{
-		TransA: true, M: l.out, N: l.in, K: l.p.rows(), Alpha: l.alpha, Beta: 1, LDA: l.out, LDB: l.in, LDC: l.in, Starts: l.p.seq.Starts,
+		TransA: true, M: l.out, N: l.in, K: int(starts[len(starts)-1]), Alpha: l.alpha, Beta: 1,
+		LDA: l.out, LDB: l.in, LDC: l.in, Starts: starts,
 	}, dy, x, dweight)
 }
 

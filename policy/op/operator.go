@@ -28,6 +28,8 @@ type operator struct {
 	shared *buffer
 	// adds says that run adds to out, as the gradients of weights do.
 	adds bool
+	// kept says that another operator has added to out before run.
+	kept bool
 	// alias says that the output is the first input itself.
 	alias bool
 	// fixed is the number of the first inputs that diff gives no gradient for.
@@ -109,7 +111,7 @@ func (o *operator) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 			return nil, fmt.Errorf("operator %s: input %d is a %T, want float32: %w", o.name, i, v, hone.ErrInvalid)
 		}
 	}
-	if o.adds && !o.foreign {
+	if o.adds && !o.foreign && !o.kept {
 		clear(o.backing)
 	}
 	o.run(o.backing, o.slices)
@@ -131,6 +133,17 @@ func AddTo(node *gorgonia.Node, into []float32) bool {
 	}
 	o.backing, o.foreign = into, true
 	return true
+}
+
+// memory is the output's, for an operator that runs before and adds to it.
+func (o *operator) memory() []float32 {
+	if o.slices == nil {
+		o.prepare()
+	}
+	if !o.foreign {
+		clear(o.backing)
+	}
+	return o.backing
 }
 
 // prepare makes the output's memory, at the first run.

@@ -9,14 +9,24 @@ import (
 // scoreGrain is the number of rows in one piece of work.
 const scoreGrain = 32
 
+// maxLogits bounds the logits that are in memory at once, 16 MB, if they are of kernel.Run rows at least.
+const maxLogits = 1 << 22
+
 // Score is the output layer with its softmax: logits = x * table' / temperature, x [N, D], table [V, D]. It gives two vectors [N]: the
 // log-probability of each row's target and the entropy of its distribution, in nats. Both are 0 in rows without a target and
 // beyond the sequences, and a gradient for such a row is ignored, even NaN.
+//
+// Where the vocabulary is large, [N, V] is never in memory: some rows are done at a time, and the backward pass computes their logits
+// once more.
 func Score(p *Pack, x, table *gorgonia.Node, temperature float32) (logp, entropy *gorgonia.Node, err error) {
+	return scoreChunks(p, x, table, temperature, maxLogits)
+}
+
+func scoreChunks(p *Pack, x, table *gorgonia.Node, temperature float32, most int) (logp, entropy *gorgonia.Node, err error) {
+	vocab := table.Shape()[0]
 	s := &score{
-		p: p, vocab: table.Shape()[0],
-		linear: linear{p, table.Shape()[0], table.Shape()[1], 1 / temperature},
-		found:  make([]kernel.Distribution, p.capacity),
+		p: p, vocab: vocab, linear: linear{p, vocab, table.Shape()[1], 1 / temperature},
+		found: make([]kernel.Distribution, p.capacity), rows: min(p.capacity, max(kernel.Run, most/vocab)),
 	}
 	if err := expect("score", "x", x, p.capacity, table.Shape()[1]); err != nil {
 		return nil, nil, err
@@ -39,63 +49,124 @@ type score struct {
 	p      *Pack
 	vocab  int
 	linear linear
-	// logits is [N, V]; the backward pass turns it into the gradient for itself.
+	// rows is the most rows of a chunk, logits is [rows, V]; the backward pass turns it into the gradient for itself.
+	rows   int
 	logits []float32
 	found  []kernel.Distribution
+	// chunks are those of the run, starts a buffer.
+	chunks []chunk
+	starts []int32
+}
+
+// chunk is the rows from lo to hi-1: whole sequences, or whole Runs of one.
+type chunk struct{ lo, hi int }
+
+// cut cuts the sequences of the run into chunks.
+func (s *score) cut() {
+	s.chunks = s.chunks[:0]
+	starts := s.p.seq.Starts
+	for b := range len(starts) - 1 {
+		for lo := int(starts[b]); lo < int(starts[b+1]); lo += kernel.Run {
+			hi := min(lo+kernel.Run, int(starts[b+1]))
+			if last := len(s.chunks) - 1; last >= 0 && hi-s.chunks[last].lo <= s.rows {
+				s.chunks[last].hi = hi
+			} else {
+				s.chunks = append(s.chunks, chunk{lo, hi})
+			}
+		}
+	}
+	if s.logits == nil {
+		s.logits = s.p.memory(s.rows * s.vocab)
+	}
+}
+
+// within are the starts of the sequences in a chunk, counted from its first row.
+func (s *score) within(c chunk) []int32 {
+	s.starts = append(s.starts[:0], 0)
+	for _, start := range s.p.seq.Starts {
+		if int(start) > c.lo && int(start) < c.hi {
+			s.starts = append(s.starts, start-int32(c.lo))
+		}
+	}
+	s.starts = append(s.starts, int32(c.hi-c.lo))
+	return s.starts
+}
+
+// multiply fills the logits of a chunk.
+func (s *score) multiply(c chunk, x, table []float32) {
+	s.linear.forwardRows(c.hi-c.lo, s.logits, x[c.lo*s.linear.in:], table)
 }
 
 func (s *score) forward(out []float32, in [][]float32) {
-	if s.logits == nil {
-		s.logits = s.p.memory(s.p.capacity * s.vocab)
-	}
-	s.linear.forward(s.logits, in[0], in[1])
+	s.cut()
 	clear(out)
-	logp, entropy := out[:s.p.capacity], out[s.p.capacity:]
-	s.p.set.Parallel(s.p.rows(), scoreGrain, func(lo, hi int) {
+	for _, c := range s.chunks {
+		s.multiply(c, in[0], in[1])
+		s.distribute(c, out[:s.p.capacity], out[s.p.capacity:])
+	}
+}
+
+// distribute reads the logits of a chunk.
+func (s *score) distribute(c chunk, logp, entropy []float32) {
+	s.p.set.Parallel(c.hi-c.lo, scoreGrain, func(lo, hi int) {
 		buffer := s.p.set.Borrow(s.vocab)
 		defer s.p.set.Release(buffer)
-		weights := *buffer
-		for i := lo; i < hi; i++ {
+		for j := lo; j < hi; j++ {
+			i := c.lo + j
 			target := s.p.seq.Targets[i]
 			if target < 0 {
 				continue
 			}
-			z := s.logits[i*s.vocab : (i+1)*s.vocab]
-			s.found[i] = s.p.set.Distribute(z, weights)
+			z := s.logits[j*s.vocab : (j+1)*s.vocab]
+			s.found[i] = s.p.set.Distribute(z, *buffer)
 			logp[i], entropy[i] = z[target]-s.found[i].LogSum, s.found[i].Entropy()
 		}
 	})
 }
 
-// diff goes through the gradient for the logits, from which those for x and the table are products.
+// diff makes one operator for both gradients, chunk by chunk: that for x, which it gives, and that for the table, which it adds to
+// the memory of another operator.
 func (s *score) diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	if s.logits == nil {
-		s.logits = s.p.memory(s.p.capacity * s.vocab)
-	}
-	dlogits, err := s.p.add(&operator{
-		name: "score.grad.logits", out: tensor.Shape{s.p.capacity, s.vocab}, run: s.backward, backing: s.logits,
-	}, out, grad)
+	table := &operator{name: "score.grad.table", out: in[1].Shape(), adds: true, kept: true, run: func([]float32, [][]float32) {}}
+	dx, err := s.p.add(&operator{
+		name: "score.grad.x", out: in[0].Shape(),
+		run: func(dx []float32, in [][]float32) { s.backward(dx, table.memory(), in) },
+	}, in[0], in[1], out, grad)
 	if err != nil {
 		return nil, err
 	}
-	return s.linear.gradients(in[0], in[1], dlogits)
+	dtable, err := s.p.add(table, dx)
+	return gorgonia.Nodes{dx, dtable}, err
 }
 
-// backward turns the logits into their own gradient.
-func (s *score) backward(_ []float32, in [][]float32) {
-	dlogp, dentropy := in[1][:s.p.capacity], in[1][s.p.capacity:]
-	s.p.set.Parallel(s.p.rows(), scoreGrain, func(lo, hi int) {
+// backward is given x, the table, what forward gave and the gradient for that.
+func (s *score) backward(dx, dtable []float32, in [][]float32) {
+	x, table, grad := in[0], in[1], in[3]
+	width := s.linear.in
+	for _, c := range s.chunks {
+		if len(s.chunks) > 1 {
+			s.multiply(c, x, table)
+		}
+		s.slopes(c, grad[:s.p.capacity], grad[s.p.capacity:])
+		s.linear.backwardRows(c.hi-c.lo, dx[c.lo*width:], s.logits, table)
+		s.linear.addWeightGradRows(s.within(c), dtable, s.logits, x[c.lo*width:])
+	}
+}
+
+// slopes turns the logits of a chunk into their own gradient.
+func (s *score) slopes(c chunk, dlogp, dentropy []float32) {
+	s.p.set.Parallel(c.hi-c.lo, scoreGrain, func(lo, hi int) {
 		buffer := s.p.set.Borrow(s.vocab)
 		defer s.p.set.Release(buffer)
-		weights := *buffer
-		for i := lo; i < hi; i++ {
-			z := s.logits[i*s.vocab : (i+1)*s.vocab]
+		for j := lo; j < hi; j++ {
+			i := c.lo + j
+			z := s.logits[j*s.vocab : (j+1)*s.vocab]
 			target := s.p.seq.Targets[i]
 			if target < 0 || (dlogp[i] == 0 && dentropy[i] == 0) {
 				clear(z)
 				continue
 			}
-			s.p.set.DistributeGrad(z, weights, s.found[i], int(target), dlogp[i], dentropy[i])
+			s.p.set.DistributeGrad(z, *buffer, s.found[i], int(target), dlogp[i], dentropy[i])
 		}
 	})
 }
