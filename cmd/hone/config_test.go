@@ -49,7 +49,9 @@ func TestALayerChangesWhatItListsAndNothingElse(t *testing.T) {
 	want.PPO.LearningRate, want.Game24.Traces.MaxResult, want.Plan.Shards = 3e-4, 60, 7
 	want.Policy.Window, want.Policy.MoE.Experts, want.Policy.MoE.BiasRate = 64, 8, 0.001
 	want.settle()
-	got, err := lay(t, "policy: {window: 64, moe: {experts: 8, bias_rate: 1e-3}}\nppo: {learning_rate: 3e-4}\ngame24:\n  traces:\n    max_result: 60\n", "# nothing\n", "", "plan:\n  shards: 7\n")
+	first := "policy: {window: 64, moe: {experts: 8, bias_rate: 1e-3}}\nppo: {learning_rate: 3e-4}\n" +
+		"game24:\n  traces:\n    max_result: 60\n"
+	got, err := lay(t, first, "# nothing\n", "", "plan:\n  shards: 7\n")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }
