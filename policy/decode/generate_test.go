@@ -380,39 +380,3 @@ func TestGenerateIsCancelledBetweenSteps(t *testing.T) {
 type narrow struct{ token.Tokenizer }
 
 func (narrow) Vocab() int { return 192 }
-
-// Steps allocate nothing, on one processor or on two: what is left belongs to a request or to a call.
-func TestGenerateStepsAllocateNothing(t *testing.T) { //nolint:paralleltest // counts allocations
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
-	config := small()
-	config.Vocab = narrow{}.Vocab()
-	engine, err := decode.New(randomParams(t, config), narrow{token.Arithmetic()}, kernel.Portable(), decode.Options{})
-	require.NoError(t, err)
-	allocations := func(maxTokens int) float64 {
-		reqs := make([]decode.Request, 40)
-		for i := range reqs {
-			reqs[i] = decode.Request{
-				Prompt: []hone.TokenID{1, 2}, Seed: uint64(i), MaxTokens: maxTokens,
-				Sampling: decode.Sampling{Temperature: 0.1, TopP: float64(i%2) * 0.9}, Stop: []string{"never written"},
-			}
-		}
-		const calls = 3
-		var start, end runtime.MemStats
-		runtime.ReadMemStats(&start)
-		for range calls {
-			_, err := engine.Generate(t.Context(), reqs)
-			require.NoError(t, err)
-		}
-		runtime.ReadMemStats(&end)
-		return float64(end.Mallocs-start.Mallocs) / calls
-	}
-	const few, many = 20, 60
-	for _, processors := range []int{1, 2} {
-		runtime.GOMAXPROCS(processors)
-		allocations(many)
-		perStep := (allocations(many) - allocations(few)) / (many - few)
-		t.Logf("%d processors: %.2f allocations a step", processors, perStep)
-		require.Less(t, perStep, 1.0)
-	}
-}

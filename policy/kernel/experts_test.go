@@ -53,8 +53,8 @@ func TestRouteAgreesWithFloat64(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			r.Gate = normal(rng("gate", name), r.Experts*width)
 			onEach(t, func(t *testing.T, s *kernel.Set) {
-				r.Gate = normal(rng("gate", name), r.Experts*width)
 				x, routes := normal(rng("x", name), n*width), kernel.NewRoutes(n, r.Experts, r.TopK)
 				s.Route(r, routes, x, n)
 				for i := range n {
