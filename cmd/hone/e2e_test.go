@@ -34,14 +34,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tiny is a run whose cycles take a fraction of a second. Its plan evaluates, samples and searches in several shards, so that there is
-// much to be interrupted.
+// tiny is a run whose cycles take a fraction of a second and whose supervised start takes a few: the command looks once a second, and
+// must see each. Its plan evaluates, samples and searches in several shards, so that there is much to be interrupted.
 const tiny = `
 task: game24
 policy: {width: 64, layers: 2, heads: 2, kv_heads: 1, hidden: 128, context: 128}
 game24: {wide: 200, wide_four: 13, wide_three: 24}
-start: {traces: 600, sft: {epochs: 2, batch_tokens: 900}}
-cycles: 24
+start: {traces: 600, sft: {epochs: 8, batch_tokens: 900}}
+cycles: 12
 prompts: 32
 searched: 2
 rollout: {group: 8, max_tokens: 64, batch: 32, search: {tree: {simulations: 6}, candidates: 3}}
@@ -49,14 +49,14 @@ ppo: {minibatches: 2}
 plan:
   shards: 3
   parallel: 1
-  eval_every: 6
+  eval_every: 3
   start: [{split: heldout, mode: greedy, limit: 20}, {split: heldout, mode: search, limit: 4}]
   every: [{split: heldout, mode: greedy, limit: 20}]
   final: [{split: heldout, mode: greedy, limit: 20}, {split: heldout, mode: search, limit: 4}]
 `
 
 const (
-	tinyCycles = 24
+	tinyCycles = 12
 	// tinySlots are the prompts of a cycle, and tinyTrajectories its trajectories: each of 32 prompts eight times, and two searched.
 	tinySlots, tinyTrajectories = 34, 32*8 + 2
 )
