@@ -31,10 +31,14 @@ func (r *runner) note(ctx context.Context, o options) error {
 	if o.short {
 		n.Command += " SHORT=1"
 	}
+	var parts []string
 	for _, f := range []struct{ name, value string }{{"tasks", o.tasks}, {"sizes", o.sizes}} {
 		if f.value != "" && !o.short {
-			n.Command += fmt.Sprintf(" ARGS='-%s=%s'", f.name, f.value)
+			parts = append(parts, fmt.Sprintf("-%s=%s", f.name, f.value))
 		}
+	}
+	if len(parts) > 0 {
+		n.Command += fmt.Sprintf(" ARGS='%s'", strings.Join(parts, " "))
 	}
 	if err := json.NewEncoder(r.raw).Encode(measured{Note: &n}); err != nil {
 		return fmt.Errorf("write raw result: %w", err)
