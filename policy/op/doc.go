@@ -5,7 +5,8 @@
 // token up to the Pack's capacity; only the rows of the current sequences are computed, and the rest hold anything and are never
 // read. So a graph is built once for each capacity and runs on any batch that fits, without padding.
 //
-// An operator owns its output and writes it anew in each run: a node's value is good until the next run of its graph. A graph
+// An operator owns its output and writes it anew in each run: a node's value is good until the next run of its graph. The gradients of
+// weights can add to memory of another owner instead, see [AddTo]. A graph
 // must not be run by two goroutines at once.
 //
 // Letters in shapes: N the capacity in tokens, V vocabulary, D width, F hidden width.

@@ -31,8 +31,7 @@ func norm(p *Pack, x, weight *gorgonia.Node, eps float32, r *Residual) (*gorgoni
 }
 
 // normGrad computes both gradients, given x, the weight and the gradient for the result, in the operator for x, which adds what comes
-// around; that for the weight takes x's as an input, which orders them, and hands on
-// what the first has left for it.
+// around; that for the weight takes x's as an input, which orders them, and sums what the first has left for it, sequence by sequence.
 func normGrad(p *Pack, in gorgonia.Nodes, around *gorgonia.Node, rstd []float32) (gorgonia.Nodes, error) {
 	width := in[1].Shape()[0]
 	var dweight []float32
