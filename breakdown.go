@@ -97,3 +97,9 @@ func (b Breakdown) Validate() error {
 	}
 	return nil
 }
+
+// Scored is a trajectory with its reward.
+type Scored struct {
+	Trajectory Trajectory
+	Breakdown  Breakdown
+}

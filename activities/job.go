@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,11 @@ type Job struct {
 	Searched int            `json:"searched" yaml:"searched"`
 	Rollout  rollout.Config `json:"rollout" yaml:"rollout"`
 	Reward   stack.Config   `json:"reward" yaml:"reward"`
-	PPO      ppo.Config     `json:"ppo" yaml:"ppo"`
+	// Algorithm is how a cycle's trajectories change the policy; it reads the part of the job of its own name alone.
+	Algorithm  Algorithm        `json:"algorithm,omitempty" yaml:"algorithm"`
+	PPO        ppo.Config       `json:"ppo" yaml:"ppo"`
+	Rejection  RejectionConfig  `json:"rejection,omitzero" yaml:"rejection"`
+	Supervised SupervisedConfig `json:"supervised,omitzero" yaml:"supervised"`
 }
 
 // StartConfig is the supervised start: traces of true steps that teach the format and the arithmetic, not the game.
@@ -70,7 +75,8 @@ func DefaultJob() Job {
 		Policy: shape,
 		Start:  StartConfig{Traces: 5000, Solve: 0.2, Walk: 0.8, SFT: sft.DefaultConfig()},
 		Cycles: 80, Prompts: 64, Searched: 8,
-		Rollout: rollout.DefaultConfig(), Reward: stack.DefaultConfig(), PPO: ppo.DefaultConfig(),
+		Rollout: rollout.DefaultConfig(), Reward: stack.DefaultConfig(),
+		Algorithm: AlgorithmPPO, PPO: ppo.DefaultConfig(), Rejection: DefaultRejectionConfig(), Supervised: DefaultSupervisedConfig(),
 	}
 }
 
@@ -99,6 +105,13 @@ func (j Job) Validate() error {
 	if err != nil {
 		faults = append(faults, err)
 	}
+	algorithm, err := j.algorithm()
+	if err == nil {
+		err = algorithm.validate()
+	}
+	if err != nil {
+		faults = append(faults, fmt.Errorf("%s: %w", cmp.Or(j.Algorithm, AlgorithmPPO), err))
+	}
 	for _, part := range []struct {
 		name string
 		err  error
@@ -109,7 +122,6 @@ func (j Job) Validate() error {
 		{"start", s.SFT.Validate()},
 		{"rollout", j.Rollout.Validate()},
 		{"reward", j.Reward.Validate()},
-		{"ppo", j.PPO.Validate()},
 	} {
 		if part.err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", part.name, part.err))

@@ -7,79 +7,11 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone"
-	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/storage"
 )
 
-// ends says how each prompt of an iteration ended: exactly one state each, with the reason.
-func (s *session) ends(iteration int, scored []ppo.Scored, targets []ppo.Targets) []storage.PromptEnd {
-	trained := make(map[int]bool)
-	for _, t := range targets {
-		trained[t.ID.Sample/s.job.Rollout.Group] = true
-	}
-	bySlot := make(map[int][]ppo.Scored)
-	for _, one := range scored {
-		slot := one.Trajectory.ID.Sample / s.job.Rollout.Group
-		bySlot[slot] = append(bySlot[slot], one)
-	}
-	sampled, searched := s.slots(iteration)
-	var out []storage.PromptEnd
-	for _, slot := range sampled {
-		end := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptTrained}
-		if !trained[slot.Index] {
-			end.State, end.Reason = s.untrained(bySlot[slot.Index])
-		}
-		out = append(out, end)
-	}
-	for _, slot := range searched {
-		end := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptTrained}
-		found := bySlot[slot.Index]
-		switch {
-		case len(found) == 0 || found[0].Trajectory.Finish == hone.FinishError:
-			end.State, end.Reason = storage.PromptFailed, "search made no trajectory"
-		case s.job.PPO.ImitationCoef == 0:
-			end.State, end.Reason = storage.PromptDropped, "imitation_coef is 0: search lines are stored and not trained on"
-		case found[0].Breakdown.Outcome != hone.OutcomeRight:
-			end.State, end.Reason = storage.PromptDropped, "search found no right answer"
-		}
-		out = append(out, end)
-	}
-	return out
-}
-
-// untrained says why none of a sampled prompt's trajectories was trained on.
-func (s *session) untrained(group []ppo.Scored) (storage.PromptState, string) {
-	usable, worst, best := 0, math.Inf(1), math.Inf(-1)
-	for _, one := range group {
-		if one.Trajectory.Finish == hone.FinishError || !one.Breakdown.Outcome.Judged() {
-			continue
-		}
-		usable++
-		total := one.Breakdown.Total()
-		worst, best = min(worst, total), max(best, total)
-	}
-	if usable == 0 {
-		return storage.PromptFailed, fmt.Sprintf("none of %d trajectories was judged", len(group))
-	}
-	return storage.PromptDropped, fmt.Sprintf("rewards from %.3f to %.3f: the spread of its group is below group_spread %g",
-		worst, best, s.job.PPO.GroupSpread)
-}
-
-// targetsOf are the targets to store.
-func targetsOf(scored []ppo.Scored, targets []ppo.Targets) []storage.Target {
-	reward := make(map[int]float64, len(scored))
-	for _, one := range scored {
-		reward[one.Trajectory.ID.Sample] = one.Breakdown.Total()
-	}
-	out := make([]storage.Target, len(targets))
-	for i, t := range targets {
-		out[i] = storage.Target{Sample: t.ID.Sample, Reward: reward[t.ID.Sample], Advantages: t.Advantages, Returns: t.Returns}
-	}
-	return out
-}
-
 // stored is the scoring of trajectories that carry theirs.
-func stored(scored []ppo.Scored) []storage.Scored {
+func stored(scored []hone.Scored) []storage.Scored {
 	out := make([]storage.Scored, len(scored))
 	for i, one := range scored {
 		out[i] = storage.Scored{Sample: one.Trajectory.ID.Sample, Breakdown: one.Breakdown}

@@ -108,8 +108,20 @@ func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() 
 
 func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
 	t.Parallel()
+	for _, algorithm := range []activities.Algorithm{"", activities.AlgorithmRejection, activities.AlgorithmSupervised} {
+		t.Run(string(algorithm), func(t *testing.T) {
+			t.Parallel()
+			job := tiny()
+			job.Algorithm = algorithm
+			job.Supervised.Traces, job.Rejection.Window = 10, 2
+			testInterruptions(t, job)
+		})
+	}
+}
+
+func testInterruptions(t *testing.T, job activities.Job) {
+	t.Helper()
 	w := setup(t)
-	job := tiny()
 
 	calm := w.process()
 	straight := w.prepare(calm, "straight", job)
@@ -126,7 +138,7 @@ func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
 	for range 2 {
 		start, err := w.process().SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: broken.Run})
 		require.NoError(t, err)
-		require.Equal(t, 40, start.Examples)
+		require.Equal(t, job.Start.Traces, start.Examples)
 	}
 	for i := range job.Cycles {
 		require.Equal(t, manifests[i], w.cycle(broken.Run, i, 3, 2, w.process).Manifest, "version %d", i+1)

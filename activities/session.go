@@ -11,7 +11,6 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/decode"
-	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/policy/token"
 	"github.com/hone-rl/hone/policy/weights"
 	"github.com/hone-rl/hone/reward"
@@ -31,6 +30,8 @@ type session struct {
 	train []hone.Problem
 	token token.Tokenizer
 	stack *reward.Stack
+	// algorithm is how its updates learn.
+	algorithm algorithm
 
 	// mu guards the learner, for as long as an update takes.
 	mu      sync.Mutex
@@ -46,15 +47,16 @@ type learner struct {
 	version   int
 	params    *policy.Params
 	optimiser *policy.AdamW
-	ppo       *ppo.Learner
-	// reference scores under version 0; nil where divergence costs nothing.
-	reference *policy.Trainer
+	updater   updater
 }
 
 func newSession(d Deps, run hone.RunID, job Job) (*session, error) {
 	s := &session{deps: d, run: run, job: job, orders: make(map[string][]int)}
 	var err error
 	if s.shape, err = job.shape(); err != nil {
+		return nil, err
+	}
+	if s.algorithm, err = job.algorithm(); err != nil {
 		return nil, err
 	}
 	if s.token, err = token.Open(Tokenizer); err != nil {

@@ -56,7 +56,7 @@ func (s *session) start(ctx context.Context, p *pulse) error {
 		return err
 	}
 	p.phase("write traces", "traces")
-	examples, err := s.demonstrations(ctx, p)
+	examples, err := s.demonstrations(ctx, 0, s.job.Start.Traces, p)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *session) start(ctx context.Context, p *pulse) error {
 	if err != nil {
 		return err
 	}
-	optimiser, err := policy.NewAdamW(params, s.job.PPO.AdamW())
+	optimiser, err := policy.NewAdamW(params, s.algorithm.adamW())
 	if err != nil {
 		return err
 	}
@@ -107,15 +107,15 @@ func (s *session) startOutput(ctx context.Context) (SupervisedStartOutput, error
 	}, nil
 }
 
-// demonstrations are the traces to imitate, each of a random training problem in a random style.
-func (s *session) demonstrations(ctx context.Context, p *pulse) ([]sft.Example, error) {
+// demonstrations are n traces to imitate from the given one on, each of a random training problem in a random style.
+func (s *session) demonstrations(ctx context.Context, from, n int, p *pulse) ([]sft.Example, error) {
 	c := s.job.Start
-	examples := make([]sft.Example, c.Traces)
+	examples := make([]sft.Example, n)
 	for i := range examples {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		rng := hone.Rand(hone.Seed(s.job.Seed, "demonstration", i))
+		rng := hone.Rand(hone.Seed(s.job.Seed, "demonstration", from+i))
 		problem := s.train[rng.IntN(len(s.train))]
 		style := task.StyleSolve
 		switch at := rng.Float64() * (c.Solve + c.Walk + c.Retry); {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
-	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/storage"
 )
 
@@ -66,29 +65,28 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 		}
 	}()
 	loaded := p.seconds()
-	result, err := s.learn(ctx, current, learning{in: in, scored: scored, beta: before.Beta}, p)
+	result, err := current.updater.update(ctx, lesson{
+		iteration: in.Iteration, scored: scored, optimiser: current.optimiser, beta: before.Beta,
+	}, p)
 	if err != nil {
 		return err
 	}
-	learned := p.seconds()
+	taught := p.seconds()
 	p.phase("store version", "")
 	version, err := s.store(ctx, current.params, current.optimiser, state{
-		Beta: result.Beta, Prompts: (in.Iteration + 1) * s.job.Prompts,
+		Beta: result.beta, Prompts: (in.Iteration + 1) * s.job.Prompts,
 	})
 	if err != nil {
 		return err
 	}
-	metrics, err := numbers(result.Stats)
-	if err != nil {
-		return err
-	}
-	maps.Copy(metrics, result.Stats.Usage.Metrics())
+	metrics := result.metrics
 	maps.Copy(metrics, summarise(stored(scored)).metrics())
-	metrics["seconds_update_load"], metrics["seconds_update"] = loaded, learned-loaded
-	metrics["seconds_store_version"] = p.seconds() - learned
+	metrics["generated_tokens"] = float64(tokensOf(scored))
+	metrics["seconds_update_load"], metrics["seconds_update"] = loaded, taught-loaded
+	metrics["seconds_store_version"] = p.seconds() - taught
 	_, err = s.deps.Store.CommitCycle(ctx, storage.Commit{
 		Run: s.run, Iteration: in.Iteration, From: in.Behaviour, Fence: fence, Version: version,
-		Prompts: s.ends(in.Iteration, scored, result.Targets), Targets: targetsOf(scored, result.Targets), Metrics: metrics,
+		Prompts: s.ends(in.Iteration, scored, result.end), Targets: result.targets, Metrics: metrics,
 	})
 	if err != nil {
 		return err
@@ -97,8 +95,17 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	return nil
 }
 
+// tokensOf is the number of completion tokens of all trajectories.
+func tokensOf(scored []hone.Scored) int {
+	n := 0
+	for _, one := range scored {
+		n += len(one.Trajectory.Tokens)
+	}
+	return n
+}
+
 // scored are an iteration's trajectories with their live breakdowns, by sample.
-func (s *session) scored(ctx context.Context, iteration int) ([]ppo.Scored, error) {
+func (s *session) scored(ctx context.Context, iteration int) ([]hone.Scored, error) {
 	trajectories, err := s.deps.Store.LoadIteration(ctx, s.run, iteration)
 	if err != nil {
 		return nil, err
@@ -111,12 +118,12 @@ func (s *session) scored(ctx context.Context, iteration int) ([]ppo.Scored, erro
 		return nil, fmt.Errorf("iteration %d of run %s has %d trajectories and %d scores: %w",
 			iteration, s.run, len(trajectories), len(scoring), hone.ErrCorrupt)
 	}
-	out := make([]ppo.Scored, len(trajectories))
+	out := make([]hone.Scored, len(trajectories))
 	for i, t := range trajectories {
 		if scoring[i].Sample != t.ID.Sample {
 			return nil, fmt.Errorf("trajectory %s has no score: %w", t.ID, hone.ErrCorrupt)
 		}
-		out[i] = ppo.Scored{Trajectory: t, Breakdown: scoring[i].Breakdown}
+		out[i] = hone.Scored{Trajectory: t, Breakdown: scoring[i].Breakdown}
 	}
 	return out, nil
 }
@@ -136,53 +143,15 @@ func (s *session) load(ctx context.Context, version int, stored storage.Version)
 	if err != nil {
 		return nil, err
 	}
-	if l.optimiser, err = policy.NewAdamW(l.params, s.job.PPO.AdamW()); err != nil {
+	if l.optimiser, err = policy.NewAdamW(l.params, s.algorithm.adamW()); err != nil {
 		return nil, err
 	}
 	if err := l.optimiser.Restore(moments); err != nil {
 		return nil, err
 	}
-	temperature := float32(s.job.Rollout.Sampling.Temperature)
-	if s.job.PPO.KLCoef > 0 {
-		first, err := s.deps.Store.Version(ctx, s.run, 0)
-		if err != nil {
-			return nil, err
-		}
-		reference, err := loadWeights(ctx, s.deps.Blobs, first.Weights)
-		if err != nil {
-			return nil, err
-		}
-		if l.reference, err = policy.NewTrainer(reference, s.deps.Kernels, policy.TrainerOptions{Temperature: temperature}); err != nil {
-			return nil, err
-		}
-	}
-	if l.ppo, err = ppo.NewLearner(l.params, s.deps.Kernels, s.job.PPO, temperature); err != nil {
+	if l.updater, err = s.algorithm.open(ctx, s, l.params); err != nil {
 		return nil, err
 	}
 	s.learner = l
 	return l, nil
-}
-
-// learning is what one update is a function of, beside the learner.
-type learning struct {
-	in     UpdateInput
-	scored []ppo.Scored
-	beta   float64
-}
-
-// learn runs one update in memory.
-func (s *session) learn(ctx context.Context, l *learner, w learning, p *pulse) (ppo.Result, error) {
-	phase := ""
-	return l.ppo.Update(ctx, ppo.UpdateInput{
-		Config: s.job.PPO, Optimizer: l.optimiser, Reference: l.reference, Trajectories: w.scored,
-		Seed: hone.Seed(s.job.Seed, "update", w.in.Iteration), Beta: w.beta,
-		LearningRate: s.job.PPO.Schedule(s.job.Cycles).At(w.in.Iteration),
-		Progress: func(at ppo.Progress) {
-			if at.Phase != phase {
-				phase = at.Phase
-				p.phase(phase, "batches")
-			}
-			p.at(at.Done, at.Total)
-		},
-	})
 }

@@ -31,12 +31,13 @@ func (a *app) trainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train a policy, or go on with a run that was interrupted",
-		Long: `train makes a supervised start, then runs cycles of rollout, reward and PPO update, and measures the result on held-out puzzles.
+		Long: `train makes a supervised start, then runs cycles of rollout, reward and update, and measures the result on held-out puzzles.
 
 A run has a name. Where a run of that name exists, train goes on with it under the configuration that it was created with: after
 Ctrl-C, after kill -9, after a crash of the machine, the same command ends in the same bytes. More --cycles extend it.
 
-Presets: ` + strings.Join(presetNames(), ", ") + `. Fields are set by their path: --set ppo.kl_coef=0.02 --set plan.eval_every=5.`,
+Presets: ` + strings.Join(presetNames(), ", ") + `. Fields are set by their path: --set ppo.kl_coef=0.02 --set plan.eval_every=5.
+An update learns by PPO, or as --set algorithm=rejection or supervised says.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.seedGiven, f.cyclesGiven = cmd.Flags().Changed("seed"), cmd.Flags().Changed("cycles")

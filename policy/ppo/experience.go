@@ -10,10 +10,7 @@ import (
 )
 
 // Scored is a trajectory with its reward.
-type Scored struct {
-	Trajectory hone.Trajectory
-	Breakdown  hone.Breakdown
-}
+type Scored = hone.Scored
 
 // Census says what became of the trajectories given to an update; its counts add up to their number.
 type Census struct {

@@ -51,14 +51,15 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// adamW is the optimiser that c describes.
-func (c Config) adamW() policy.AdamWConfig {
+// AdamW is the optimiser that c describes.
+func (c Config) AdamW() policy.AdamWConfig {
 	a := policy.DefaultAdamWConfig()
 	a.WeightDecay, a.ClipNorm = c.WeightDecay, c.ClipNorm
 	return a
 }
 
-// schedule is the learning rate over the given number of steps. A warm-up longer than the whole is cut to fit.
-func (c Config) schedule(steps int) policy.Schedule {
+// Schedule is the learning rate over the given number of steps, or of updates where it moves once an update. A warm-up longer than the
+// whole is cut to fit.
+func (c Config) Schedule(steps int) policy.Schedule {
 	return policy.Schedule{Warmup: min(c.Warmup, max(steps-1, 0)), Total: steps, Peak: c.LearningRate, Floor: c.LearningRate / 10}
 }

@@ -44,58 +44,35 @@ type Result struct {
 	LastLoss  float64 `json:"last_loss"`
 	// LastEpochLoss is the mean over the tokens of the last epoch.
 	LastEpochLoss float64 `json:"last_epoch_loss"`
-	// GradNormMax is the largest norm of the gradient over all parameters, before clipping.
+	// GradNorm and GradNormMax are the mean and the largest norm of the gradient over all parameters, before clipping.
+	GradNorm    float64 `json:"grad_norm"`
 	GradNormMax float64 `json:"grad_norm_max"`
 	// Usage is what the routers did with all tokens of the last epoch, prompts included; nothing without experts.
 	Usage policy.Usage `json:"-"`
 }
 
 // Fit minimises the mean cross-entropy of the examples' completions by AdamW, with moments of its own that start at zero and are
-// not kept. The parameters come out the same, bit for bit, for the same input.
+// not kept, along the schedule that the configuration describes. The parameters come out the same, bit for bit, for the same input.
 //
 // A configuration or an example out of range, and no examples at all, are [hone.ErrInvalid] before anything is changed. A loss or a
 // gradient that isn't finite is [hone.ErrNonFinite]; after that, or when ctx is done, the parameters are in between.
-func Fit(ctx context.Context, in Input) (result Result, err error) {
+func Fit(ctx context.Context, in Input) (Result, error) {
 	if err := in.validate(); err != nil {
 		return Result{}, err
 	}
-	loss := policy.NewCrossEntropy()
-	trainer, err := policy.NewTrainer(in.Params, in.Set, policy.TrainerOptions{Loss: loss, Checkpoint: in.Config.Checkpoint})
+	learner, err := NewLearner(in.Params, in.Set, in.Config)
 	if err != nil {
-		return Result{}, fmt.Errorf("sft trainer: %w", err)
+		return Result{}, err
 	}
-	optimizer, err := policy.NewAdamW(in.Params, in.Config.adamW())
+	optimizer, err := policy.NewAdamW(in.Params, in.Config.AdamW())
 	if err != nil {
 		return Result{}, fmt.Errorf("sft optimiser: %w", err)
 	}
-
 	steps, lastEpoch := plan(in.Examples, in.Config, in.Seed)
-	schedule := in.Config.schedule(len(steps))
-	epochLoss, epochTokens := 0.0, 0
-	for i, step := range steps {
-		batch, weights, tokens := pack(in.Examples, step)
-		loss.Set(weights)
-		trainer.ZeroGrads()
-		value, err := trainer.Gradient(ctx, batch)
-		var norm float64
-		if err == nil {
-			norm, err = optimizer.Step(in.Set, in.Params, trainer.Grads(), schedule.At(i))
-		}
-		if err != nil {
-			return Result{}, fmt.Errorf("sft step %d of %d: %w", i, len(steps), err)
-		}
-		trainer.MoveBiases()
-		if i >= lastEpoch {
-			result.Usage.Merge(trainer.Usage())
-			epochLoss, epochTokens = epochLoss+value*float64(tokens), epochTokens+tokens
-		}
-		result.add(value, norm, tokens)
-		if in.Progress != nil {
-			in.Progress(Progress{Step: result.Steps, Steps: len(steps), Loss: value, Tokens: result.Tokens})
-		}
-	}
-	result.LastEpochLoss = epochLoss / float64(epochTokens)
-	return result, nil
+	return learner.descend(ctx, descent{
+		examples: in.Examples, steps: steps, lastEpoch: lastEpoch,
+		optimizer: optimizer, rate: in.Config.Schedule(len(steps)).At, progress: in.Progress,
+	})
 }
 
 // add takes a step into the result.
@@ -106,6 +83,7 @@ func (r *Result) add(loss, norm float64, tokens int) {
 	r.Steps++
 	r.Tokens += tokens
 	r.LastLoss, r.GradNormMax = loss, max(r.GradNormMax, norm)
+	r.GradNorm += (norm - r.GradNorm) / float64(r.Steps)
 }
 
 // validate checks the configuration and every example.
@@ -113,11 +91,16 @@ func (in Input) validate() error {
 	if err := in.Config.Validate(); err != nil {
 		return err
 	}
-	if len(in.Examples) == 0 {
+	return validateAll(in.Examples, in.Config.BatchTokens)
+}
+
+// validateAll checks that there are examples and that each fits a step.
+func validateAll(examples []Example, batchTokens int) error {
+	if len(examples) == 0 {
 		return fmt.Errorf("sft: no examples: %w", hone.ErrInvalid)
 	}
-	for i, e := range in.Examples {
-		if err := e.validate(in.Config.BatchTokens); err != nil {
+	for i, e := range examples {
+		if err := e.validate(batchTokens); err != nil {
 			return fmt.Errorf("sft example %d: %w", i, err)
 		}
 	}

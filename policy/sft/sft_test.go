@@ -203,3 +203,42 @@ func TestMixtureOfExpertsIsFitted(t *testing.T) {
 	require.InDelta(t, 2, got.Usage.Shares()[0]+got.Usage.Shares()[1]+got.Usage.Shares()[2]+got.Usage.Shares()[3], 1e-9)
 	require.NotEqual(t, make([]float32, 4), params.Tensor("model.layers.0.block_sparse_moe.gate.e_score_correction_bias"))
 }
+
+// An update is a part of a fit: with the moments and the rate handed on, two epochs in two updates are two epochs in one.
+func TestUpdatesGoOnWhereTheLastOneStopped(t *testing.T) {
+	t.Parallel()
+	run := func(updates int) string {
+		in := input(t, 1)
+		in.Config.Epochs = 2 / updates
+		in.Config.BatchTokens = 400 // one step an epoch, so that the order plays no part
+		learner, err := NewLearner(in.Params, in.Set, in.Config)
+		require.NoError(t, err)
+		optimizer, err := policy.NewAdamW(in.Params, in.Config.AdamW())
+		require.NoError(t, err)
+		for range updates {
+			got, err := learner.Update(t.Context(), UpdateInput{
+				Config: in.Config, Optimizer: optimizer, LearningRate: 0.01, Examples: in.Examples[:1], Seed: 1,
+			})
+			require.NoError(t, err)
+			require.Equal(t, in.Config.Epochs, got.Steps)
+			require.InDelta(t, got.GradNormMax, got.GradNorm, got.GradNormMax)
+		}
+		return in.Params.Digest()
+	}
+	require.Equal(t, run(1), run(2))
+}
+
+func TestUpdateRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	in := input(t, 1)
+	learner, err := NewLearner(in.Params, in.Set, in.Config)
+	require.NoError(t, err)
+	_, err = learner.Update(t.Context(), UpdateInput{Config: in.Config})
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.ErrorContains(t, err, "no optimiser")
+	require.ErrorContains(t, err, "learning rate is 0")
+	optimizer, err := policy.NewAdamW(in.Params, in.Config.AdamW())
+	require.NoError(t, err)
+	_, err = learner.Update(t.Context(), UpdateInput{Config: in.Config, Optimizer: optimizer, LearningRate: 1})
+	require.ErrorContains(t, err, "no examples")
+}

@@ -1,0 +1,105 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/storage"
+)
+
+// Algorithm names how a cycle's trajectories change the policy. Values are stored; append only.
+type Algorithm string
+
+// The algorithms. An empty name is that of a run that was created before there was a choice, and means PPO.
+const (
+	// AlgorithmPPO is the policy gradient, with the estimators of advantages and the losses of package ppo.
+	AlgorithmPPO Algorithm = "ppo"
+	// AlgorithmRejection imitates the best right completions of each problem; see [RejectionConfig].
+	AlgorithmRejection Algorithm = "rejection"
+	// AlgorithmSupervised imitates further demonstrations and learns nothing from what was sampled; see [SupervisedConfig].
+	AlgorithmSupervised Algorithm = "supervised"
+)
+
+// algorithm is how a run's updates learn: the one place where its choice is made. It is a function of the job.
+type algorithm interface {
+	// validate joins the faults of what the algorithm reads of the job.
+	validate() error
+	// adamW is the optimiser whose moments move with the versions.
+	adamW() policy.AdamWConfig
+	// open readies updates of params, which are those of some version.
+	open(ctx context.Context, s *session, params *policy.Params) (updater, error)
+}
+
+// updater is an algorithm at work on one policy's parameters. It may keep graphs from update to update, and nothing that a result
+// depends on: an updater made anew goes on with the same bits.
+type updater interface {
+	// update changes the parameters and the optimiser. After an error both may be in between.
+	update(ctx context.Context, l lesson, p *pulse) (learned, error)
+}
+
+// lesson is what one update is a function of, beside the parameters.
+type lesson struct {
+	iteration int
+	// scored are the iteration's trajectories, in the order of their samples.
+	scored    []hone.Scored
+	optimiser *policy.AdamW
+	// beta is the coefficient of the divergence; an algorithm without one hands it on.
+	beta float64
+}
+
+// learned is what an update leaves beside the changed parameters.
+type learned struct {
+	beta float64
+	// metrics are by the names of doc/metrics.md.
+	metrics map[string]float64
+	// targets are what was made of trajectories, if anything was.
+	targets []storage.Target
+	// end is asked of prompts with at least one usable trajectory.
+	end endFunc
+}
+
+// endFunc says how a prompt ended whose trajectories are these.
+type endFunc func(group []hone.Scored) (storage.PromptState, string)
+
+// algorithm is the job's.
+func (j Job) algorithm() (algorithm, error) {
+	switch j.Algorithm {
+	case AlgorithmPPO, "":
+		return proximal{j}, nil
+	case AlgorithmRejection:
+		return rejection{j}, nil
+	case AlgorithmSupervised:
+		return supervised{j}, nil
+	}
+	return nil, fmt.Errorf("algorithm %q: want one of %q: %w", j.Algorithm,
+		[]Algorithm{AlgorithmPPO, AlgorithmRejection, AlgorithmSupervised}, hone.ErrInvalid)
+}
+
+// ends says how each prompt of an iteration ended: exactly one state each, with the reason.
+func (s *session) ends(iteration int, scored []hone.Scored, end endFunc) []storage.PromptEnd {
+	bySlot := make(map[int][]hone.Scored)
+	for _, one := range scored {
+		slot := one.Trajectory.ID.Sample / s.job.Rollout.Group
+		bySlot[slot] = append(bySlot[slot], one)
+	}
+	var out []storage.PromptEnd
+	sampled, searched := s.slots(iteration)
+	for _, slot := range append(sampled, searched...) {
+		e := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptFailed}
+		group, usable := bySlot[slot.Index], 0
+		for _, one := range group {
+			if one.Trajectory.Finish != hone.FinishError && one.Breakdown.Outcome.Judged() {
+				usable++
+			}
+		}
+		if usable > 0 {
+			e.State, e.Reason = end(group)
+		} else {
+			e.Reason = fmt.Sprintf("none of %d trajectories was judged", len(group))
+		}
+		out = append(out, e)
+	}
+	return out
+}

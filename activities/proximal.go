@@ -1,0 +1,124 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/ppo"
+	"github.com/hone-rl/hone/storage"
+)
+
+// proximal is [AlgorithmPPO].
+type proximal struct{ job Job }
+
+func (a proximal) validate() error { return a.job.PPO.Validate() }
+
+func (a proximal) adamW() policy.AdamWConfig { return a.job.PPO.AdamW() }
+
+func (a proximal) open(ctx context.Context, s *session, params *policy.Params) (updater, error) {
+	u := &proximalUpdater{job: a.job}
+	temperature := float32(a.job.Rollout.Sampling.Temperature)
+	var err error
+	if a.job.PPO.KLCoef > 0 {
+		if u.reference, err = s.reference(ctx, temperature); err != nil {
+			return nil, err
+		}
+	}
+	u.learner, err = ppo.NewLearner(params, s.deps.Kernels, a.job.PPO, temperature)
+	return u, err
+}
+
+// reference scores under version 0.
+func (s *session) reference(ctx context.Context, temperature float32) (*policy.Trainer, error) {
+	first, err := s.deps.Store.Version(ctx, s.run, 0)
+	if err != nil {
+		return nil, err
+	}
+	params, err := loadWeights(ctx, s.deps.Blobs, first.Weights)
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewTrainer(params, s.deps.Kernels, policy.TrainerOptions{Temperature: temperature})
+}
+
+// proximalUpdater runs the updates of package ppo.
+type proximalUpdater struct {
+	job     Job
+	learner *ppo.Learner
+	// reference scores under version 0; nil where divergence costs nothing.
+	reference *policy.Trainer
+}
+
+func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learned, error) {
+	phase := ""
+	result, err := u.learner.Update(ctx, ppo.UpdateInput{
+		Config: u.job.PPO, Optimizer: l.optimiser, Reference: u.reference, Trajectories: l.scored,
+		Seed: hone.Seed(u.job.Seed, "update", l.iteration), Beta: l.beta,
+		LearningRate: u.job.PPO.Schedule(u.job.Cycles).At(l.iteration),
+		Progress: func(at ppo.Progress) {
+			if at.Phase != phase {
+				phase = at.Phase
+				p.phase(phase, "batches")
+			}
+			p.at(at.Done, at.Total)
+		},
+	})
+	if err != nil {
+		return learned{}, err
+	}
+	metrics, err := numbers(result.Stats)
+	if err != nil {
+		return learned{}, err
+	}
+	maps.Copy(metrics, result.Stats.Usage.Metrics())
+	trained := make(map[int]bool)
+	for _, t := range result.Targets {
+		trained[t.ID.Sample] = true
+	}
+	return learned{
+		beta: result.Beta, metrics: metrics, targets: targetsOf(l.scored, result.Targets),
+		end: func(group []hone.Scored) (storage.PromptState, string) { return u.end(group, trained) },
+	}, nil
+}
+
+// end says how a prompt ended, given the samples that the policy gradient was trained on.
+func (u *proximalUpdater) end(group []hone.Scored, trained map[int]bool) (storage.PromptState, string) {
+	if group[0].Trajectory.Source == hone.SourceSearch {
+		switch {
+		case u.job.PPO.ImitationCoef == 0:
+			return storage.PromptDropped, "imitation_coef is 0: search lines are stored and not trained on"
+		case group[0].Breakdown.Outcome != hone.OutcomeRight:
+			return storage.PromptDropped, "search found no right answer"
+		}
+		return storage.PromptTrained, ""
+	}
+	worst, best := math.Inf(1), math.Inf(-1)
+	for _, one := range group {
+		if trained[one.Trajectory.ID.Sample] {
+			return storage.PromptTrained, ""
+		}
+		if one.Trajectory.Finish != hone.FinishError && one.Breakdown.Outcome.Judged() {
+			total := one.Breakdown.Total()
+			worst, best = min(worst, total), max(best, total)
+		}
+	}
+	return storage.PromptDropped, fmt.Sprintf("rewards from %.3f to %.3f: the spread of its group is below group_spread %g",
+		worst, best, u.job.PPO.GroupSpread)
+}
+
+// targetsOf are the targets to store.
+func targetsOf(scored []hone.Scored, targets []ppo.Targets) []storage.Target {
+	reward := make(map[int]float64, len(scored))
+	for _, one := range scored {
+		reward[one.Trajectory.ID.Sample] = one.Breakdown.Total()
+	}
+	out := make([]storage.Target, len(targets))
+	for i, t := range targets {
+		out[i] = storage.Target{Sample: t.ID.Sample, Reward: reward[t.ID.Sample], Advantages: t.Advantages, Returns: t.Returns}
+	}
+	return out
+}
