@@ -33,6 +33,13 @@ type Task interface {
 	Need(p hone.Problem) int
 }
 
+// Poser is a task whose problems are questions with a reference answer, which may come from anywhere.
+type Poser interface {
+	// Pose is the problem of that question, whose right answer is the reference. A reference that is no answer of this task is
+	// [hone.ErrInvalid].
+	Pose(question, reference string) (hone.Problem, error)
+}
+
 // StepKind says what a step tries to be. Values are stored; append only.
 type StepKind string
 
