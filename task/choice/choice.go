@@ -98,7 +98,7 @@ func letters(answer string) []byte {
 	}
 	var out []byte
 	seen := make(map[byte]bool)
-	for i := 0; i < len(answer); i++ {
+	for i := range len(answer) {
 		c, ok := letter(answer[i])
 		if !ok || seen[c] || i > 0 && inWord(answer[i-1]) || i+1 < len(answer) && inWord(answer[i+1]) {
 			continue

@@ -46,7 +46,7 @@ var (
 
 // New is the task with the problems of each split; there may be none.
 func New(splits map[hone.Split][]hone.Problem) *Task {
-	t := &Task{rules: prose.NewRules(Name, need, grader{}), splits: make(map[hone.Split][]hone.Problem, len(splits))}
+	t := &Task{rules: prose.NewRules(Name, need, prose.Numeric{}), splits: make(map[hone.Split][]hone.Problem, len(splits))}
 	for split, problems := range splits {
 		t.splits[split] = slices.Clone(problems)
 	}

@@ -82,10 +82,8 @@ func Quantities(text string) (all []Quantity, fault string) {
 			i++
 			continue
 		}
-		after := rest
-		if len(after) > 1 && after[0] == '.' && isDigit(after[1]) || len(after) > 0 && strings.IndexByte("^*eE", after[0]) >= 0 &&
-			len(after) > 1 && (isDigit(after[1]) || after[1] == '*' || after[1] == '+' || after[1] == '-') {
-			return nil, "the number goes on with " + clip(after)
+		if goesOn(rest) {
+			return nil, "the number goes on with " + clip(rest)
 		}
 		all = append(all, q)
 		i = len(text) - len(rest)
@@ -97,4 +95,18 @@ func Quantities(text string) (all []Quantity, fault string) {
 func starts(s string) bool {
 	return isDigit(s[0]) || strings.IndexByte("-$.\\", s[0]) >= 0 || strings.HasPrefix(s, "−") ||
 		strings.HasPrefix(s, "€") || strings.HasPrefix(s, "£")
+}
+
+// goesOn tells whether what follows a number makes another of it: a second point, a power, an exponent.
+func goesOn(rest string) bool {
+	if len(rest) < 2 {
+		return false
+	}
+	switch rest[0] {
+	case '.':
+		return isDigit(rest[1])
+	case '^', '*', 'e', 'E':
+		return isDigit(rest[1]) || strings.IndexByte("*+-{", rest[1]) >= 0
+	}
+	return false
 }

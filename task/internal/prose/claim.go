@@ -116,7 +116,7 @@ func plain(err error) string { return strings.TrimSuffix(err.Error(), ": "+hone.
 // operation, and the number that follows. What can't be told from words ("5 apples * 2 = 10") is no claim.
 func Claims(line string) []Claim {
 	var out []Claim
-	for i := 0; i < len(line); i++ {
+	for i := range len(line) {
 		if line[i] != '=' || i > 0 && strings.IndexByte("=<>!:", line[i-1]) >= 0 || i+1 < len(line) && line[i+1] == '=' {
 			continue
 		}

@@ -47,7 +47,7 @@ func newKnown(question string) *known {
 // needed: each part is known by itself.
 func (k *known) read(text string) {
 	for i := 0; i < len(text); {
-		if !isDigit(text[i]) && text[i] != '.' || i > 0 && (isDigit(text[i-1])) {
+		if !isDigit(text[i]) && text[i] != '.' || i > 0 && isDigit(text[i-1]) {
 			i++
 			continue
 		}
