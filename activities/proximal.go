@@ -2,12 +2,14 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/advantage"
 	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/storage"
 )
@@ -15,7 +17,20 @@ import (
 // proximal is [AlgorithmPPO].
 type proximal struct{ job Job }
 
-func (a proximal) validate() error { return a.job.PPO.Validate() }
+// validate also holds the update's configuration against what a cycle samples.
+func (a proximal) validate() error {
+	faults := []error{a.job.PPO.Validate()}
+	switch kind := a.job.PPO.Advantage; {
+	case kind.Grouped() && a.job.Rollout.Group < 2:
+		faults = append(faults, fmt.Errorf("ppo: advantage %s compares the samples of a problem: rollout: group %d, want at least 2: %w",
+			kind, a.job.Rollout.Group, hone.ErrInvalid))
+	case kind == advantage.Tree:
+		faults = append(faults, fmt.Errorf(
+			"ppo: advantage %s compares the steps of searched lines, and a cycle samples %d problems without search: want another estimator: %w",
+			kind, a.job.Prompts, hone.ErrInvalid))
+	}
+	return errors.Join(faults...)
+}
 
 func (a proximal) adamW() policy.AdamWConfig { return a.job.PPO.AdamW() }
 

@@ -7,17 +7,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
-)
-
-// AdvantageKind chooses how advantages are estimated.
-type AdvantageKind string
-
-// The estimators of advantages.
-const (
-	// AdvantageGAE is generalised advantage estimation with the policy's value head.
-	AdvantageGAE AdvantageKind = "gae"
-	// AdvantageGroup compares a trajectory with the others of the same problem and needs no value head; see [GroupAdvantages].
-	AdvantageGroup AdvantageKind = "group"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // KLPenalty chooses where the KL divergence from the reference policy is charged. It is charged in one place only.
@@ -49,18 +39,14 @@ const (
 
 // Config is everything an update can be told. The zero value is not valid; start from [DefaultConfig].
 type Config struct {
-	// Advantage is the estimator of advantages.
-	Advantage AdvantageKind `yaml:"advantage" json:"advantage"`
+	// Estimator says how advantages are estimated; its fields stand among these.
+	advantage.Estimator `yaml:",inline"`
 	// GroupSpread is the least difference between the best and the worst reward among the samples of one problem for the group to be
 	// trained on, >= 0; 0 trains on all. A group that earned all the same tells the policy gradient nothing for its cost: dynamic
 	// sampling of arXiv:2503.14476, section 3.2. Differs: groups left out are not topped up, and where none is left none is left out.
 	GroupSpread float64 `yaml:"group_spread" json:"group_spread"`
 	// Truncation says what follows the token limit.
 	Truncation Truncation `yaml:"truncation" json:"truncation"`
-	// Gamma is the discount a token, in [0, 1]. 1 is usual for language: a reasoning step is not worth less for coming later.
-	Gamma float64 `yaml:"gamma" json:"gamma"`
-	// Lambda trades the bias of the value head (0) for the variance of the return (1), in [0, 1].
-	Lambda float64 `yaml:"lambda" json:"lambda"`
 
 	// ClipLow is how far below 1 the probability ratio may take part in the gradient, in (0, 1].
 	ClipLow float64 `yaml:"clip_low" json:"clip_low"`
@@ -114,10 +100,8 @@ type Config struct {
 // those of arXiv:1909.08593's released code, the clip bounds and the token mean those of arXiv:2503.14476.
 func DefaultConfig() Config {
 	return Config{
-		Advantage:     AdvantageGAE,
+		Estimator:     advantage.Estimator{Advantage: advantage.GAE, Gamma: 1, Lambda: 0.95},
 		Truncation:    TruncationBootstrap,
-		Gamma:         1,
-		Lambda:        0.95,
 		ClipLow:       0.2,
 		ClipHigh:      0.28,
 		ValueClip:     0.2,
@@ -140,25 +124,26 @@ func DefaultConfig() Config {
 // Validate reports every value that is out of range, joined, each wrapping [hone.ErrInvalid].
 func (c Config) Validate() error {
 	var errs []error
+	if err := c.Estimator.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("ppo: %w", err))
+	}
 	want := func(ok bool, name string, value any, rule string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("ppo: %s is %v, must be %s: %w", name, value, rule, hone.ErrInvalid))
 		}
 	}
-	unit := func(v float64) bool { return v >= 0 && v <= 1 }
 	atLeastZero := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	positive := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 
-	want(c.Advantage == AdvantageGAE || c.Advantage == AdvantageGroup, "advantage", c.Advantage, "gae or group")
 	want(c.Truncation == TruncationBootstrap || c.Truncation == TruncationTerminal, "truncation", c.Truncation, "bootstrap or terminal")
 	want(atLeastZero(c.GroupSpread), "group_spread", c.GroupSpread, "at least 0")
-	want(unit(c.Gamma), "gamma", c.Gamma, "in [0, 1]")
-	want(unit(c.Lambda), "lambda", c.Lambda, "in [0, 1]")
 	want(c.ClipLow > 0 && c.ClipLow <= 1, "clip_low", c.ClipLow, "in (0, 1]")
 	want(positive(c.ClipHigh), "clip_high", c.ClipHigh, "above 0")
 	want(c.DualClip == 0 || c.DualClip > 1 && !math.IsInf(c.DualClip, 0), "dual_clip", c.DualClip, "0 or above 1")
 	want(atLeastZero(c.ValueClip), "value_clip", c.ValueClip, "at least 0")
 	want(atLeastZero(c.ValueCoef), "value_coef", c.ValueCoef, "at least 0")
+	want(c.ValueCoef != 0 || c.Advantage != advantage.GAE, "value_coef", c.ValueCoef,
+		"above 0 with gae, whose advantages need a value head that learns; the other estimators need none")
 	want(atLeastZero(c.EntropyCoef), "entropy_coef", c.EntropyCoef, "at least 0")
 	want(atLeastZero(c.ImitationCoef), "imitation_coef", c.ImitationCoef, "at least 0")
 	want(c.KLPenalty == KLInReward || c.KLPenalty == KLInLossK2 || c.KLPenalty == KLInLossK3,

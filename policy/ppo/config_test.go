@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -16,7 +17,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 
 func TestValidateJoinsAllFaults(t *testing.T) {
 	t.Parallel()
-	err := Config{Gamma: math.NaN(), DualClip: 0.5, Epochs: -3, Advantage: "best"}.Validate()
+	err := Config{Estimator: advantage.Estimator{Gamma: math.NaN(), Advantage: "best"}, DualClip: 0.5, Epochs: -3}.Validate()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	for _, part := range []string{
 		"gamma is NaN", "dual_clip is 0.5", "epochs is -3", "advantage is best", "clip_low is 0", "learning_rate is 0", "kl_penalty is ,",

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // Scored is a trajectory with its reward.
@@ -34,6 +35,8 @@ type sample struct {
 	imitation  bool
 	// ends is [S]: the index after the last token of each step.
 	ends []int
+	// branches is [S], or empty.
+	branches []advantage.Branch
 	// task is the reward of each step on its last token, before anything is charged for the divergence.
 	task []float64
 	// rewards is what the advantages are made of: task, less the charge.
@@ -62,7 +65,7 @@ func gather(scored []Scored, c Config) (samples, imitations []*sample, census Ce
 		if i > 0 && order[i-1].Trajectory.ID == t.ID {
 			return nil, nil, census, fmt.Errorf("trajectory %v is there twice: %w", t.ID, hone.ErrInvalid)
 		}
-		search := t.Source == hone.SourceSearch
+		search := t.Source == hone.SourceSearch && c.Advantage != advantage.Tree
 		switch {
 		case t.Finish == hone.FinishError:
 			census.Failed++
@@ -102,7 +105,7 @@ func compareIDs(a, b hone.TrajectoryID) int {
 // newSample checks a trajectory and widens its numbers. Search's lines need tokens alone.
 func newSample(s *Scored, c Config) (*sample, error) {
 	t := &s.Trajectory
-	out := &sample{trajectory: t, imitation: t.Source == hone.SourceSearch}
+	out := &sample{trajectory: t, imitation: t.Source == hone.SourceSearch && c.Advantage != advantage.Tree}
 	n := len(t.Tokens)
 	if len(t.Prompt) == 0 || n == 0 {
 		return nil, fmt.Errorf("%d prompt tokens and %d of completion, must be at least 1 each: %w", len(t.Prompt), n, hone.ErrInvalid)

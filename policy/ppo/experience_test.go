@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // scored is a trajectory of n tokens in steps of two, with the rewards on its steps and nothing else remarkable.
@@ -109,12 +110,12 @@ func TestChecklist12DivergenceIsChargedOnce(t *testing.T) {
 func TestChecklist14ReturnsAreUnwhitened(t *testing.T) {
 	t.Parallel()
 	c := DefaultConfig()
-	for _, kind := range []AdvantageKind{AdvantageGAE, AdvantageGroup} {
+	for _, kind := range []advantage.Kind{advantage.GAE, advantage.RLOO} {
 		c.Advantage = kind
 		a, b := scored(0, 4, 0, 1), scored(1, 6, 0, 0, 3)
 		a.Trajectory.Values = []float32{0.5, 0.25, 0.5, 0.75}
 		for _, s := range prepared(t, c, 0, 0, a, b) {
-			e := Episode{Rewards: s.rewards, Values: s.valuesOld}
+			e := advantage.Episode{Rewards: s.rewards, Values: s.valuesOld}
 			_, want, err := e.Advantages(c.Gamma, c.Lambda)
 			require.NoError(t, err)
 			require.Equal(t, want, s.returns)
@@ -130,17 +131,17 @@ func TestChecklist15WhitenedOverTheWholeBatch(t *testing.T) {
 	for _, s := range samples {
 		all = append(all, s.advantages...)
 	}
-	mean, variance := moments(all, nil)
+	mean, variance := advantage.Moments(all, nil)
 	require.InDelta(t, 0, mean, 1e-9)
 	require.InDelta(t, 1, variance, 1e-6)
-	own, _ := moments(samples[1].advantages, nil)
+	own, _ := advantage.Moments(samples[1].advantages, nil)
 	require.NotZero(t, own)
 }
 
 func TestChecklist21LoneSampleStaysAtZeroAmongGroups(t *testing.T) {
 	t.Parallel()
 	c := DefaultConfig()
-	c.Advantage = AdvantageGroup
+	c.Advantage = advantage.RLOO
 	lone := scored(2, 2, 5)
 	lone.Trajectory.Problem.Key = "two"
 	got := prepared(t, c, 0, 0, scored(0, 2, 1), scored(1, 2, 0), lone)
@@ -151,7 +152,7 @@ func TestChecklist21LoneSampleStaysAtZeroAmongGroups(t *testing.T) {
 
 func TestChecklist37ZeroValuesMakeAdvantagesDiscountedRewards(t *testing.T) {
 	t.Parallel()
-	e := Episode{Rewards: []float64{0, 0, 1}, Values: make([]float64, 3)}
+	e := advantage.Episode{Rewards: []float64{0, 0, 1}, Values: make([]float64, 3)}
 	adv, _, err := e.Advantages(1, 0.95)
 	require.NoError(t, err)
 	require.InDeltaSlice(t, []float64{0.95 * 0.95, 0.95, 1}, adv, 1e-12)

@@ -34,69 +34,6 @@ func readGolden[C, I, W any](t *testing.T, name string) golden[C, I, W] {
 	return g
 }
 
-type discount struct {
-	Gamma  float64 `json:"gamma"`
-	Lambda float64 `json:"lambda"`
-}
-
-type episodeInput struct {
-	Rewards   []float64 `json:"rewards"`
-	Values    []float64 `json:"values"`
-	Mask      []bool    `json:"mask"`
-	Done      []bool    `json:"done"`
-	Bootstrap float64   `json:"bootstrap"`
-}
-
-type episodeWant struct {
-	Positions  []int     `json:"positions"`
-	Advantages []float64 `json:"advantages"`
-	Returns    []float64 `json:"returns"`
-	Whitened   []float64 `json:"whitened"`
-}
-
-func TestGoldenAdvantages(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"g1_gae_gap.json", "g3_gae_padding.json", "g4_gae_myopic.json"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := readGolden[discount, episodeInput, episodeWant](t, name)
-			e := Episode{Rewards: g.Input.Rewards, Values: g.Input.Values, Mask: g.Input.Mask, Bootstrap: g.Input.Bootstrap}
-			adv, ret, err := e.Advantages(g.Config.Gamma, g.Config.Lambda)
-			require.NoError(t, err)
-			require.InDeltaSlice(t, g.Want.Advantages, pick(adv, g.Want.Positions), g.Tolerance)
-			if g.Want.Returns != nil {
-				require.InDeltaSlice(t, g.Want.Returns, pick(ret, g.Want.Positions), g.Tolerance)
-			}
-			if g.Want.Whitened != nil {
-				Whiten(adv, g.Input.Mask)
-				require.InDeltaSlice(t, g.Want.Whitened, pick(adv, g.Want.Positions), g.Tolerance)
-			}
-		})
-	}
-}
-
-// The file marks where episodes begin inside one row; here an episode is a value of its own, so the row is cut there.
-func TestGoldenAdvantagesOverEpisodes(t *testing.T) {
-	t.Parallel()
-	g := readGolden[discount, episodeInput, episodeWant](t, "g5_gae_done.json")
-	var got []float64
-	for from := 0; from < len(g.Input.Rewards); {
-		to := from + 1
-		for to < len(g.Input.Rewards) && !g.Input.Done[to] {
-			to++
-		}
-		e := Episode{Rewards: g.Input.Rewards[from:to], Values: g.Input.Values[from:to]}
-		if to == len(g.Input.Rewards) {
-			e.Bootstrap = g.Input.Bootstrap
-		}
-		adv, _, err := e.Advantages(g.Config.Gamma, g.Config.Lambda)
-		require.NoError(t, err)
-		got = append(got, adv...)
-		from = to
-	}
-	require.InDeltaSlice(t, g.Want.Advantages, got, g.Tolerance)
-}
-
 func TestGoldenClip(t *testing.T) {
 	t.Parallel()
 	type config struct {
@@ -196,40 +133,4 @@ func TestGoldenController(t *testing.T) {
 		require.NoError(t, err)
 		require.InDelta(t, g.Want.Beta[i], beta, g.Tolerance)
 	}
-}
-
-func TestGoldenGroup(t *testing.T) {
-	t.Parallel()
-	type input struct {
-		Scores []float64 `json:"scores"`
-	}
-	g := readGolden[struct{}, input, episodeWant](t, "g9_rloo.json")
-	group := make([]Member, len(g.Input.Scores))
-	for i, score := range g.Input.Scores {
-		group[i] = Member{Rewards: []float64{0, 0, score}, Ends: []int{2, 3}}
-	}
-	adv, err := GroupAdvantages(group)
-	require.NoError(t, err)
-	for i, want := range g.Want.Advantages {
-		require.InDeltaSlice(t, []float64{want, want, want}, adv[i], g.Tolerance)
-	}
-}
-
-func TestGoldenWhiten(t *testing.T) {
-	t.Parallel()
-	type input struct {
-		Values []float64 `json:"values"`
-	}
-	g := readGolden[struct{}, input, episodeWant](t, "g10_whiten.json")
-	Whiten(g.Input.Values, nil)
-	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
-}
-
-// pick is the values at the positions.
-func pick(values []float64, positions []int) []float64 {
-	out := make([]float64, len(positions))
-	for i, p := range positions {
-		out[i] = values[p]
-	}
-	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/advantage"
 	"github.com/hone-rl/hone/policy/kernel"
 )
 
@@ -43,6 +44,9 @@ type UpdateInput struct {
 	Reference *policy.Trainer
 	// Trajectories come in any order.
 	Trajectories []Scored
+	// Branches are, for [advantage.Tree] alone, what the search tree says of each step of a trajectory, [S]. Searched lines are then
+	// trained on by the policy gradient and not by imitation, and no other trajectory may be among them.
+	Branches map[hone.TrajectoryID][]advantage.Branch
 	// Seed is the start of the random streams that order the minibatches.
 	Seed uint64
 	// Beta is the coefficient of the divergence, >= 0: Config.KLCoef at first, then what the last update returned.
@@ -115,6 +119,9 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
 	samples, imitations, census, err := gather(in.Trajectories, c)
 	if err != nil {
 		return Result{}, err
+	}
+	for _, s := range samples {
+		s.branches = in.Branches[s.trajectory.ID]
 	}
 	if err := in.scoreReference(ctx, samples); err != nil {
 		return Result{}, err

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // batch is a made-up minibatch: some rows of each kind, log-ratios on both sides of every bound.
@@ -71,14 +72,16 @@ func choices() map[string]Config {
 		return c
 	}
 	return map[string]Config{
-		"kl in reward":   base,
-		"kl k2 in loss":  edit(func(c *Config) { c.KLPenalty = KLInLossK2 }),
-		"kl k3 in loss":  edit(func(c *Config) { c.KLPenalty = KLInLossK3 }),
-		"dual clip":      edit(func(c *Config) { c.DualClip = 1.2 }),
-		"no value clip":  edit(func(c *Config) { c.ValueClip = 0 }),
-		"no imitation":   edit(func(c *Config) { c.ImitationCoef = 0 }),
-		"equal bounds":   edit(func(c *Config) { c.ClipHigh = c.ClipLow }),
-		"policy alone":   edit(func(c *Config) { c.ValueCoef, c.EntropyCoef, c.KLCoef, c.ImitationCoef = 0, 0, 0, 0 }),
+		"kl in reward":  base,
+		"kl k2 in loss": edit(func(c *Config) { c.KLPenalty = KLInLossK2 }),
+		"kl k3 in loss": edit(func(c *Config) { c.KLPenalty = KLInLossK3 }),
+		"dual clip":     edit(func(c *Config) { c.DualClip = 1.2 }),
+		"no value clip": edit(func(c *Config) { c.ValueClip = 0 }),
+		"no imitation":  edit(func(c *Config) { c.ImitationCoef = 0 }),
+		"equal bounds":  edit(func(c *Config) { c.ClipHigh = c.ClipLow }),
+		"policy alone": edit(func(c *Config) {
+			c.Advantage, c.ValueCoef, c.EntropyCoef, c.KLCoef, c.ImitationCoef = advantage.RLOO, 0, 0, 0, 0
+		}),
 		"tight clipping": edit(func(c *Config) { c.ClipLow, c.ClipHigh, c.ValueClip = 0.01, 0.01, 0.01 }),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // Stats is what an update says of itself. The names are those of doc/metrics.md. "Mean" without more is over the sampled tokens
@@ -89,7 +90,7 @@ type Stats struct {
 }
 
 // describe fills in what is known before the first step.
-func (s *Stats) describe(samples, imitations []*sample, raw spread) {
+func (s *Stats) describe(samples, imitations []*sample, raw advantage.Spread) {
 	var totals, charges, returns, residuals []float64
 	for _, x := range samples {
 		totals = append(totals, sum(x.task))
@@ -104,12 +105,12 @@ func (s *Stats) describe(samples, imitations []*sample, raw spread) {
 		s.ImitationTokens += len(x.trajectory.Tokens)
 	}
 	var variance, residual float64
-	s.RewardMean, variance = moments(totals, nil)
+	s.RewardMean, variance = advantage.Moments(totals, nil)
 	s.RewardStd = math.Sqrt(variance)
-	s.RewardCharge, _ = moments(charges, nil)
-	s.AdvantageMean, s.AdvantageStd = raw.mean, raw.std
-	s.ReturnMean, variance = moments(returns, nil)
-	if _, residual = moments(residuals, nil); variance > 0 {
+	s.RewardCharge, _ = advantage.Moments(charges, nil)
+	s.AdvantageMean, s.AdvantageStd = raw.Mean, raw.Std
+	s.ReturnMean, variance = advantage.Moments(returns, nil)
+	if _, residual = advantage.Moments(residuals, nil); variance > 0 {
 		s.ExplainedVariance = 1 - residual/variance
 	}
 }

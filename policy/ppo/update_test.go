@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // sampler and trainer here are one graph at different batch sizes: only float32 sums differ.
@@ -174,7 +175,7 @@ func TestChecklist28And29EveryEpochReadsTheSameNumbers(t *testing.T) {
 			all = append(all, float64(x.Advantages[k]))
 		}
 	}
-	mean, variance := moments(all, nil)
+	mean, variance := advantage.Moments(all, nil)
 	require.InDelta(t, 0, mean, 1e-6)
 	require.InDelta(t, 1, variance, 1e-4)
 	for i, kind := range l.loss.rows.Kind { // of the very last minibatch

@@ -73,13 +73,32 @@ func (w *world) next(prefixes [][]hone.TokenID) (logp [][]float32, values []floa
 }
 
 // sample draws completions of n tokens for the prompts, one step a token, each judged by reward.
-func (w *world) sample(rng *rand.Rand, prompts [][]hone.TokenID, n int, reward func(prompt, tokens []hone.TokenID) []float64) []Scored {
+func (w *world) sample(rng *rand.Rand, prompts [][]hone.TokenID, n int, reward rewardFunc) []Scored {
+	w.t.Helper()
+	return w.complete(prompts, n, func(logp []float32) hone.TokenID { return draw(rng, logp) }, reward)
+}
+
+// greedy is the mean reward of taking the likeliest token each time.
+func (w *world) greedy(prompts [][]hone.TokenID, n int, reward rewardFunc) float64 {
+	w.t.Helper()
+	mean := 0.0
+	for _, s := range w.complete(prompts, n, likeliest, reward) {
+		mean += s.Breakdown.Total() / float64(len(prompts))
+	}
+	return mean
+}
+
+// rewardFunc is what each token of a completion earns.
+type rewardFunc func(prompt, tokens []hone.TokenID) []float64
+
+// complete writes n tokens after each prompt, one step a token, as pick says.
+func (w *world) complete(prompts [][]hone.TokenID, n int, pick func(logp []float32) hone.TokenID, reward rewardFunc) []Scored {
 	w.t.Helper()
 	out := make([]Scored, len(prompts))
 	prefixes := make([][]hone.TokenID, len(prompts))
 	for i, p := range prompts {
 		out[i].Trajectory = hone.Trajectory{
-			ID: hone.TrajectoryID{Run: "world", Sample: i}, Problem: hone.Problem{Task: "world", Key: string(rune('a' + p[0]))},
+			ID: hone.TrajectoryID{Run: "world", Sample: i}, Problem: hone.Problem{Task: "world", Key: key(p)},
 			Source: hone.SourceSample, Prompt: p, Finish: hone.FinishStop,
 		}
 		prefixes[i] = append([]hone.TokenID(nil), p...)
@@ -96,7 +115,7 @@ func (w *world) sample(rng *rand.Rand, prompts [][]hone.TokenID, n int, reward f
 		logp, values := w.next(distinct)
 		for j := range prompts {
 			i := at[fmt.Sprint(prefixes[j])]
-			token := draw(rng, logp[i])
+			token := pick(logp[i])
 			prefixes[j] = append(prefixes[j], token)
 			t := &out[j].Trajectory
 			t.Tokens = append(t.Tokens, token)
@@ -118,6 +137,26 @@ func (w *world) sample(rng *rand.Rand, prompts [][]hone.TokenID, n int, reward f
 		}
 	}
 	return out
+}
+
+// key names a prompt.
+func key(prompt []hone.TokenID) string {
+	letters := make([]rune, len(prompt))
+	for i, token := range prompt {
+		letters[i] = 'a' + rune(token)
+	}
+	return string(letters)
+}
+
+// likeliest is the first of the tokens that no other exceeds.
+func likeliest(logp []float32) hone.TokenID {
+	best := 0
+	for v, l := range logp {
+		if l > logp[best] {
+			best = v
+		}
+	}
+	return hone.TokenID(best)
 }
 
 // draw picks a token from natural log-probabilities.

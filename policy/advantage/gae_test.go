@@ -1,4 +1,4 @@
-package ppo
+package advantage
 
 import (
 	"math"
@@ -110,9 +110,6 @@ func TestChecklist09GapsAreSkippedNotZeroed(t *testing.T) {
 
 func TestChecklist17ClosedForms(t *testing.T) {
 	t.Parallel()
-	cfg := DefaultConfig()
-	require.InDelta(t, 1, cfg.Gamma, 0)
-	require.InDelta(t, 0.95, cfg.Lambda, 0)
 	rapid.Check(t, func(t *rapid.T) {
 		e := drawEpisode(t)
 		e.Mask = nil
@@ -161,14 +158,14 @@ func TestChecklist15Whitening(t *testing.T) {
 
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(-100, 100), 2, 50).Draw(t, "values")
-		_, before := moments(values, nil)
+		_, before := Moments(values, nil)
 		rescaled := append([]float64(nil), values...)
 		Rescale(rescaled, nil)
 		Whiten(values, nil)
-		mean, variance := moments(values, nil)
+		mean, variance := Moments(values, nil)
 		require.InDelta(t, 0, mean, 1e-6)
 		require.InDelta(t, before/(before+whitenFloor), variance, 1e-6)
-		_, rescaledVariance := moments(rescaled, nil)
+		_, rescaledVariance := Moments(rescaled, nil)
 		require.InDelta(t, variance, rescaledVariance, 1e-6)
 	})
 }
@@ -185,14 +182,14 @@ func TestRescaleKeepsZero(t *testing.T) {
 
 func TestChecklist21GroupOfOneIsZero(t *testing.T) {
 	t.Parallel()
-	adv, err := GroupAdvantages([]Member{{Rewards: []float64{1, 2, 3}, Ends: []int{1, 3}}})
+	adv, err := LeaveOneOut([]Member{{Rewards: []float64{1, 2, 3}, Ends: []int{1, 3}}})
 	require.NoError(t, err)
 	require.Equal(t, [][]float64{{0, 0, 0}}, adv)
 }
 
-func TestGroupAdvantagesOfStepRewards(t *testing.T) {
+func TestLeaveOneOutOfStepRewards(t *testing.T) {
 	t.Parallel()
-	adv, err := GroupAdvantages([]Member{
+	adv, err := LeaveOneOut([]Member{
 		{Rewards: []float64{0, 1, 0, 5}, Ends: []int{2, 4}}, // to go: 6 6 5 5
 		{Rewards: []float64{2, 0, 4}, Ends: []int{1, 2, 3}}, // to go: 6 4 4
 		{Rewards: []float64{3}, Ends: []int{1}},             // to go: 3, at every step
@@ -205,7 +202,7 @@ func TestGroupAdvantagesOfStepRewards(t *testing.T) {
 	}, adv)
 }
 
-func TestGroupAdvantagesRefuseBadSteps(t *testing.T) {
+func TestLeaveOneOutRefuseBadSteps(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]Member{
 		"no steps":      {Rewards: []float64{1}},
@@ -213,7 +210,7 @@ func TestGroupAdvantagesRefuseBadSteps(t *testing.T) {
 		"beyond tokens": {Rewards: []float64{1}, Ends: []int{2}},
 		"short":         {Rewards: []float64{1, 2}, Ends: []int{1}},
 	} {
-		_, err := GroupAdvantages([]Member{m})
+		_, err := LeaveOneOut([]Member{m})
 		require.ErrorIs(t, err, hone.ErrInvalid, name)
 	}
 }

@@ -1,14 +1,14 @@
-package ppo_test
+package advantage_test
 
 import (
 	"fmt"
 
-	"github.com/hone-rl/hone/policy/ppo"
+	"github.com/hone-rl/hone/policy/advantage"
 )
 
 // A trajectory of four tokens, the third of them not the policy's own, is right at its end.
 func ExampleEpisode_Advantages() {
-	e := ppo.Episode{
+	e := advantage.Episode{
 		Rewards: []float64{0, 0, 0, 1},
 		Values:  []float64{0.5, 0.5, 0, 0.75},
 		Mask:    []bool{true, true, false, true},
@@ -24,8 +24,8 @@ func ExampleEpisode_Advantages() {
 }
 
 // Two of three trajectories of one problem are wrong; the third earned a part of its reward on its first step.
-func ExampleGroupAdvantages() {
-	advantages, err := ppo.GroupAdvantages([]ppo.Member{
+func ExampleLeaveOneOut() {
+	advantages, err := advantage.LeaveOneOut([]advantage.Member{
 		{Rewards: []float64{0.25, 0, 1}, Ends: []int{1, 3}},
 		{Rewards: []float64{0, 0}, Ends: []int{1, 2}},
 		{Rewards: []float64{0, 0}, Ends: []int{1, 2}},

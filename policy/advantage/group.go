@@ -1,7 +1,8 @@
-package ppo
+package advantage
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/hone-rl/hone"
 )
@@ -14,7 +15,7 @@ type Member struct {
 	Ends []int
 }
 
-// GroupAdvantages compares each member with the others. The result is [len(group)][T].
+// LeaveOneOut compares each member with the others. The result is [len(group)][T].
 //
 //	G_t = r_t + ... + r_{T-1}                                      reward still to come at token t
 //	A_t = G_t - (1/(n-1)) * sum over the others j of G^j at the start of the step that t is in
@@ -26,14 +27,14 @@ type Member struct {
 //
 // A group of one has nothing to be compared with: its advantages are 0. Nothing is bootstrapped and nothing is discounted.
 // Members whose steps do not end in order at T are [hone.ErrInvalid].
-func GroupAdvantages(group []Member) ([][]float64, error) {
+func LeaveOneOut(group []Member) ([][]float64, error) {
 	toGo := make([][]float64, len(group))
 	atStep := make([][]float64, len(group))
 	for i, m := range group {
 		if err := m.validate(); err != nil {
 			return nil, fmt.Errorf("group member %d: %w", i, err)
 		}
-		toGo[i] = rewardsToGo(m.Rewards)
+		toGo[i] = rewardsToGo(m.Rewards, 1)
 		atStep[i] = make([]float64, len(m.Ends))
 		for s := range m.Ends {
 			atStep[i][s] = toGo[i][m.start(s)]
@@ -83,13 +84,32 @@ func (m Member) validate() error {
 	return nil
 }
 
-// rewardsToGo is [T]: the sum of the rewards from each token on.
-func rewardsToGo(rewards []float64) []float64 {
+// rewardsToGo is [T]: the discounted sum of the rewards from each token on, G_t = r_t + gamma*G_{t+1}.
+func rewardsToGo(rewards []float64, gamma float64) []float64 {
 	out := make([]float64, len(rewards))
-	sum := 0.0
+	next := 0.0
 	for t := len(rewards) - 1; t >= 0; t-- {
-		sum += rewards[t]
-		out[t] = sum
+		next = rewards[t] + gamma*next
+		out[t] = next
+	}
+	return out
+}
+
+// relativeFloor is added to a group's deviation, as in the released code of arXiv:2402.03300.
+const relativeFloor = 1e-6
+
+// Relative compares the rewards of whole trajectories of one problem: R_i - mean, divided by std + 1e-6 where scaled is true.
+// Shao et al. 2024, arXiv:2402.03300, section 4.1.2, with the unbiased deviation, n - 1; without the scale Liu et al. 2025,
+// arXiv:2503.20783, section 3.2. A single reward becomes 0, as rewards that are all equal do.
+func Relative(rewards []float64, scaled bool) []float64 {
+	mean, variance := Moments(rewards, nil)
+	scale := 1.0
+	if scaled {
+		scale = math.Sqrt(variance) + relativeFloor
+	}
+	out := make([]float64, len(rewards))
+	for i, r := range rewards {
+		out[i] = (r - mean) / scale
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package ppo
+package advantage
 
 import "math"
 
@@ -12,7 +12,7 @@ const whitenFloor = 1e-8
 //
 // The variance is the unbiased one. A single value becomes 0, as values that are all equal do.
 func Whiten(values []float64, mask []bool) {
-	mean, variance := moments(values, mask)
+	mean, variance := Moments(values, mask)
 	scale := 1 / math.Sqrt(variance+whitenFloor)
 	for i := range values {
 		if mask == nil || mask[i] {
@@ -24,7 +24,7 @@ func Whiten(values []float64, mask []bool) {
 // Rescale is [Whiten] without the shift: it divides by the same deviation and leaves 0 where it is. Group advantages are centred
 // already, each on its own group, and a group of one must stay at 0.
 func Rescale(values []float64, mask []bool) {
-	_, variance := moments(values, mask)
+	_, variance := Moments(values, mask)
 	scale := 1 / math.Sqrt(variance+whitenFloor)
 	for i := range values {
 		if mask == nil || mask[i] {
@@ -33,9 +33,9 @@ func Rescale(values []float64, mask []bool) {
 	}
 }
 
-// moments is the mean and the unbiased variance of the values where mask is true. The variance of fewer than two values is 0, and
+// Moments is the mean and the unbiased variance of the values where mask is true. The variance of fewer than two values is 0, and
 // so is the mean of none. It takes two passes, for the sake of precision.
-func moments(values []float64, mask []bool) (mean, variance float64) {
+func Moments(values []float64, mask []bool) (mean, variance float64) {
 	n := 0
 	for i, v := range values {
 		if mask == nil || mask[i] {
