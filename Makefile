@@ -23,7 +23,7 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e bench bench-engine learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e bench bench-engine bench-learning learn setup setup-test clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,11 @@ bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp
 bench-engine: ## hone against PyTorch, an hour, to doc/bench/engine.md (SHORT=1: a smoke test of the 1M rows)
 	go build -o bin/bench-engine ./bench/engine
 	go run ./bench/compare $(if $(SHORT),-short) $(ARGS)
+
+# Runs of 27 kinds and seeds, each for a quarter of an hour on one processor. Interrupt it and type the same line: it goes on where it was.
+bench-learning: setup build ## ways to learn at equal generated tokens, hours, to doc/bench/learning.md (SHORT=1: a smoke test)
+	go build -o bin/bench-learning ./bench/learning
+	bin/bench-learning $(if $(SHORT),-short) $(ARGS)
 
 learn: setup build ## learning benchmark: the demo with three seeds, then with noise for a reward (hours)
 	for seed in $(or $(SEEDS),1 2 3); do bin/hone train --preset demo --seed $$seed --run learn-$$seed $(ARGS); done

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// write writes the page and its curves.
+func write(o options, records []record, log io.Writer) error {
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	var comparisons []comparison
+	for _, t := range tasksAll() {
+		c := compare(t, records)
+		if len(c.entries) == 0 {
+			continue
+		}
+		comparisons = append(comparisons, c)
+		path := filepath.Join(o.out, c.picture())
+		if err := c.draw(path); err != nil {
+			return fmt.Errorf("curves of %s: %w", t.name, err)
+		}
+		fmt.Fprintln(log, "wrote", path)
+	}
+	if len(comparisons) == 0 {
+		fmt.Fprintf(log, "no run is finished; %d are under way\n", len(records))
+		return nil
+	}
+	path := filepath.Join(o.out, "learning.md")
+	if err := os.WriteFile(path, []byte(page(comparisons)), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintln(log, "wrote", path)
+	return nil
+}
+
+// picture is the name of the task's curves.
+func (c comparison) picture() string { return "learning-" + c.task.name + ".png" }
+
+// page is the whole page. It is a function of the records.
+func page(comparisons []comparison) string {
+	var b strings.Builder
+	b.WriteString(`# Ways to learn, at equal generated tokens
+
+Written by ` + "`make bench-learning`" + ` (` + "`bench/learning`" + `); not edited.
+
+All runs of a task have the same policy, supervised start, problems, reward, and number of completions a cycle (64 problems by
+16 samples); those of one seed begin with the same weights. Search is off, so that nothing but sampled completions is generated. The methods
+of the policy gradient have the same update around their advantages: clipped ratio, token mean, one epoch of four steps, groups that all
+earned the same left out, entropy bonus and KL in the reward as in the preset demo; GAE alone has a value head to train.
+Rejection sampling imitates up to four distinct right completions of a problem, twice.
+
+**What equal means.** A completion costs what its tokens cost, so accuracies are compared at one number of generated tokens: the largest
+that every run of the table has reached, on the line between the evaluations before and after. Supervised only generates nothing to
+learn from: it gets one further demonstration in place of each completion (1,024 a cycle, in the styles of the start, each seen once), and
+its tokens are those of the demonstrations. It trains on every one of them, the others only on what their rule picks. *Last* is
+the accuracy after the last cycle, whatever it cost.
+
+Accuracies are greedy on held-out problems, in percent; mean ± standard deviation over the seeds (n - 1).
+
+`)
+	for _, c := range comparisons {
+		c.section(&b)
+	}
+	return b.String()
+}
+
+func (c comparison) section(b *strings.Builder) {
+	fmt.Fprintf(b, "## %s\n\n![held-out accuracy over tokens](%s)\n\n", c.task.title, c.picture())
+	fmt.Fprintf(b, "| method | start | at %s tokens | by seed | last | tokens, millions | trained on, of them | steps |\n", millions(c.budget))
+	b.WriteString("|---|---|---|---|---|---|---|---|\n")
+	for _, e := range c.entries {
+		at := e.values(func(r record) float64 { return r.at(c.budget) })
+		bySeed := make([]string, len(at))
+		for i, v := range at {
+			bySeed[i] = fmt.Sprintf("%d: %.1f", e.runs[i].Seed, 100*v)
+		}
+		first := e.values(func(r record) float64 { return r.Points[0].accuracy() })
+		last := e.values(func(r record) float64 { return r.last().accuracy() })
+		tokens := e.values(func(r record) float64 { return r.last().Tokens })
+		trained := e.values(func(r record) float64 { return r.trained() / r.last().Tokens })
+		steps := e.values(func(r record) float64 { return r.steps() })
+		meanSteps, _ := meanStd(steps)
+		meanTrained, _ := meanStd(trained)
+		fmt.Fprintf(b, "| %s | %s | **%s** | %s | %s | %s | %.0f %% | %.0f |\n", e.method.title, spread(first, 100), spread(at, 100),
+			strings.Join(bySeed, ", "), spread(last, 100), spread(tokens, 1e-6), 100*meanTrained, meanSteps)
+	}
+	problems, cycles, commits := c.facts()
+	fmt.Fprintf(b, "\n%s held-out problems, %s cycles, commit %s.", strings.Join(problems, " or "), strings.Join(cycles, " or "),
+		strings.Join(commits, " and "))
+	if c.partial > 0 {
+		fmt.Fprintf(b, " %d runs are not finished and in no row.", c.partial)
+	}
+	b.WriteString("\n\n")
+}
+
+// facts are what the runs should agree on, each value once.
+func (c comparison) facts() (problems, cycles, commits []string) {
+	add := func(list *[]string, value any) {
+		if text := fmt.Sprint(value); !slices.Contains(*list, text) {
+			*list = append(*list, text)
+		}
+	}
+	for _, e := range c.entries {
+		for _, r := range e.runs {
+			add(&problems, r.last().Problems)
+			add(&cycles, r.Cycles)
+			add(&commits, "`"+r.Commit[:min(len(r.Commit), 7)]+"`")
+		}
+	}
+	return problems, cycles, commits
+}
+
+// trained is the number of tokens trained on, each once a cycle.
+func (r record) trained() float64 {
+	sum := 0.0
+	for _, c := range r.Curve {
+		sum += c.Trained + c.Imitated
+	}
+	return sum
+}
+
+// steps is the number of the optimiser's.
+func (r record) steps() float64 {
+	sum := 0.0
+	for _, c := range r.Curve {
+		sum += c.Steps
+	}
+	return sum
+}
+
+// millions is a number of tokens in words.
+func millions(tokens float64) string { return fmt.Sprintf("%.2f million", tokens/1e6) }
