@@ -1,6 +1,8 @@
 package mcts_test
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"testing"
 
@@ -182,4 +184,177 @@ func TestChecklist51MaskedBanditOfMctx(t *testing.T) {
 	policy, err := tree.Policy(1)
 	require.NoError(t, err)
 	require.Equal(t, []float64{0, 0, 1, 0}, policy)
+}
+
+// The same root under Gumbel selection without noise.
+func TestChecklist51MaskedBanditOfMctxUnderGumbel(t *testing.T) {
+	t.Parallel()
+	priors := []float64{math.Exp(-1), 1, math.Exp(2), math.Exp(3)}
+	root := bandit(0, priors, make([]float64, 4))
+	root.edges[3].masked = true
+	tree := grow(t, root, gumbel(1))
+	require.Equal(t, []string{"2"}, actions(tree, tree.Best()))
+	policy, err := tree.Policy(0)
+	require.NoError(t, err)
+	require.Equal(t, []float64{0, 0, 1, 0}, policy)
+	improved := tree.Improved()
+	require.Zero(t, improved[3])
+	require.InDelta(t, priors[2]/(priors[0]+priors[1]+priors[2]), improved[2], 1e-12, "equal values leave the priors as they are")
+}
+
+func TestChecklist46UnnormalisedValuesCountAsTheyAre(t *testing.T) {
+	t.Parallel()
+	// Child 0 earns 0.2 and child 1 0.1. Among siblings that is 1 against 0; as it is, exploration outweighs it.
+	root := bandit(0.1, []float64{0.5, 0.5}, []float64{0.2, 0.1})
+	cfg := configured(12)
+	sharp := visits(grow(t, root, cfg))
+	cfg.Normalisation = mcts.NormaliseNone
+	flat := visits(grow(t, root, cfg))
+	require.Greater(t, sharp[0], flat[0])
+	require.InDelta(t, 6, flat[0], 1)
+	// After one visit each the range of the tree is [0.1, 0.2] too, so that it agrees with siblings where there is one level.
+	cfg.Normalisation = mcts.NormaliseTree
+	require.Equal(t, sharp, visits(grow(t, root, cfg)))
+}
+
+func TestChecklist46RangeOfTheTreeHoldsAllLevels(t *testing.T) {
+	t.Parallel()
+	// Below child 0 lies a return of 8, so that 0.2 against 0.1 among the root's other children is next to nothing.
+	far := &toy{value: 8, edges: []edge{{key: "far", prior: 1, next: &toy{value: 8, terminal: true}}}}
+	root := bandit(0.1, []float64{0.5, 0.25, 0.25}, []float64{0, 0.2, 0.1})
+	root.edges[0].next = far
+	cfg := configured(40)
+	cfg.CInit = 8
+	cfg.Normalisation = mcts.NormaliseTree
+	got := visits(grow(t, root, cfg))
+	require.InDelta(t, got[1], got[2], 1)
+	require.Greater(t, got[0], got[1])
+}
+
+func TestChecklist47FirstPlayAtTheParentsValue(t *testing.T) {
+	t.Parallel()
+	// The first arm is below the root's value. At the least of the range, prior alone brings the second arm in; at the parent's value
+	// its supposed value does, at once, whatever its prior.
+	root := bandit(1, []float64{0.99, 0.01}, []float64{0, 0})
+	cfg := configured(2)
+	require.Equal(t, []int{2, 0}, visits(grow(t, root, cfg)))
+	cfg.FirstPlay = mcts.FirstPlayParent
+	require.Equal(t, []int{1, 1}, visits(grow(t, root, cfg)))
+	cfg.FirstPlayReduction = 1
+	require.Equal(t, []int{2, 0}, visits(grow(t, root, cfg)), "less the reduction it is the least again")
+}
+
+func TestChecklist52VirtualLossIsGoneOnSuccessFailureAndCancel(t *testing.T) {
+	t.Parallel()
+	cfg := configured(60)
+	cfg.Leaves = 8
+	for name, stop := range map[string]int{"success": -1, "failure": 3, "cancel": 4} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tree, err := mcts.New(mcts.Root[*toy]{State: enumerable(3, 5, 3)}, cfg)
+			require.NoError(t, err)
+			eval, underWay := &toys{}, 0
+			spy := evaluatorOf[*toy](func(ctx context.Context, requests []mcts.Request[*toy]) ([]mcts.Evaluation[*toy], error) {
+				underWay = max(underWay, tree.UnderWay())
+				if len(eval.batches) == stop {
+					cancel()
+					return nil, fmt.Errorf("stopped: %w", context.Canceled)
+				}
+				return eval.Evaluate(ctx, requests)
+			})
+			err = mcts.Grow(ctx, spy, []*mcts.Tree[*toy]{tree})
+			require.Positive(t, underWay, "walks were under way")
+			require.Zero(t, tree.UnderWay())
+			if stop < 0 {
+				require.NoError(t, err)
+				require.Equal(t, 61, tree.Node(0).Visits)
+				return
+			}
+			require.ErrorIs(t, err, context.Canceled)
+			require.Equal(t, tree.Stats().Simulations+1, tree.Node(0).Visits, "what was given up left no visit")
+			require.NoError(t, mcts.Grow(t.Context(), eval, []*mcts.Tree[*toy]{tree}))
+			require.Equal(t, grow(t, enumerable(3, 5, 3), cfg).Nodes(), tree.Nodes(), "and the search goes on as if nothing had been")
+		})
+	}
+}
+
+func TestChecklist52OneLeafAtATimeIsTheSerialSearch(t *testing.T) {
+	t.Parallel()
+	cfg := configured(200)
+	want := grow(t, enumerable(4, 6, 3), cfg).Nodes()
+	for _, loss := range []float64{0, 0.5, 100} {
+		cfg.VirtualLoss = loss
+		require.Equal(t, want, grow(t, enumerable(4, 6, 3), cfg).Nodes(), "virtual loss of %v", loss)
+	}
+}
+
+func TestChecklist52ManyLeavesAreOneCall(t *testing.T) {
+	t.Parallel()
+	cfg := configured(3 * 16)
+	cfg.Leaves = 16
+	eval := &toys{}
+	trees, err := mcts.Run(t.Context(), eval, []mcts.Root[*toy]{{State: enumerable(5, 3, 20)}}, cfg)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 16, 16, 16}, eval.batches, "the root alone, then waves")
+	require.Zero(t, trees[0].Stats().Collisions)
+	// A single line can't be walked twice at once: the second walk waits for nothing, and is given up.
+	line := &toy{edges: []edge{{key: "on", prior: 1, next: &toy{value: 1, terminal: true}}}}
+	tree := grow(t, line, cfg)
+	require.Equal(t, 48, tree.Stats().Simulations)
+	require.Equal(t, 16, tree.Stats().Collisions)
+}
+
+func TestChecklist54SharedStatesAreEvaluatedOnceAndNotCountedTwice(t *testing.T) {
+	t.Parallel()
+	root, states := subsets(6, 3)
+	cfg := configured(40_000)
+	cfg.Share = true
+	eval := &toys{}
+	trees, err := mcts.Run(t.Context(), eval, []mcts.Root[*toy]{{State: root, Name: "0"}}, cfg)
+	require.NoError(t, err)
+	tree, stats := trees[0], trees[0].Stats()
+	require.LessOrEqual(t, stats.Evaluations, states, "a state is evaluated once")
+	for s, n := range eval.asked {
+		require.Equal(t, 1, n, "%v", s)
+	}
+	require.Positive(t, stats.Joined)
+	require.Zero(t, stats.Cut, "equal sets are equally deep")
+	want := optimum(root, 1)
+	require.InDelta(t, want, lineReturn(tree, 1), 1e-9, "the best line is the best line")
+	// What is counted twice would be wrong in the mean: the root's value is its own evaluation and its children's returns, each with
+	// the visits over its edge, and no more.
+	sum, n := tree.Node(0).Raw, 1
+	for _, c := range tree.Children(0) {
+		child := tree.Node(c)
+		sum += float64(child.Visits) * child.Q
+		n += child.Visits
+	}
+	require.Equal(t, n, tree.Node(0).Visits)
+	require.InDelta(t, sum, tree.Node(0).ValueSum, 1e-6)
+	require.InDelta(t, want, tree.Node(0).ValueSum/float64(tree.Node(0).Visits), 0.1)
+	cfg.Share = false
+	alone := grow(t, root, cfg)
+	require.Greater(t, alone.Stats().Evaluations, 2*stats.Evaluations, "the tree evaluates every order of the same steps")
+}
+
+func TestChecklist54CyclesAreCut(t *testing.T) {
+	t.Parallel()
+	here, there := &toy{value: 0.25}, &toy{value: 0.75}
+	here.edges = []edge{{key: "go", prior: 1, next: there, state: "there"}}
+	there.edges = []edge{{key: "come back", prior: 1, next: here, state: "here"}}
+	cfg := configured(50)
+	cfg.Share = true
+	trees, err := mcts.Run(t.Context(), &toys{}, []mcts.Root[*toy]{{State: here, Name: "here"}}, cfg)
+	require.NoError(t, err)
+	tree := trees[0]
+	require.Equal(t, 50, tree.Stats().Simulations)
+	require.Positive(t, tree.Stats().Cut)
+	for i, n := range tree.Nodes() {
+		require.Less(t, n.Parent, i)
+		for _, c := range tree.Children(i) {
+			require.Greater(t, c, i, "children come after their parent, so nothing leads back")
+		}
+	}
 }

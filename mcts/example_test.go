@@ -10,10 +10,10 @@ import (
 // climber walks up a stair of three steps, each worth 1, or leaves it.
 type climber struct{}
 
-func (climber) Evaluate(_ context.Context, heights []int) ([]mcts.Evaluation[int], error) {
-	out := make([]mcts.Evaluation[int], len(heights))
-	for i, height := range heights {
-		switch height {
+func (climber) Evaluate(_ context.Context, requests []mcts.Request[int]) ([]mcts.Evaluation[int], error) {
+	out := make([]mcts.Evaluation[int], len(requests))
+	for i, r := range requests {
+		switch height := r.State; height {
 		case -1, 3:
 			out[i].Terminal = true
 		default:

@@ -25,6 +25,13 @@ type goldenFile struct {
 		CInit         float64 `json:"pb_c_init"`
 		QTransform    string  `json:"qtransform"`
 		NoiseFraction float64 `json:"dirichlet_fraction"`
+		Considered    int     `json:"max_num_considered_actions"`
+		GumbelScale   float64 `json:"gumbel_scale"`
+		QArguments    struct {
+			VisitInit  *float64 `json:"maxvisit_init"`
+			ValueScale *float64 `json:"value_scale"`
+			Rescale    *bool    `json:"rescale_values"`
+		} `json:"qtransform_kwargs"`
 	} `json:"algorithm_config"`
 	Env struct {
 		Discount float64 `json:"discount"`
@@ -44,12 +51,46 @@ type goldenNode struct {
 	Order *int `json:"evaluation_index"`
 }
 
+// config is the recorded configuration as ours. An algorithm or a transformation of Q that is not known fails the test.
+func (g goldenFile) config(t *testing.T) mcts.Config {
+	t.Helper()
+	cfg, recorded := mcts.DefaultConfig(), g.Config
+	cfg.Simulations, cfg.Discount = g.Tree.Visit-1, g.Env.Discount
+	switch g.Algorithm {
+	case "muzero":
+		cfg.CInit, cfg.CBase, cfg.NoiseFraction = recorded.CInit, recorded.CBase, recorded.NoiseFraction
+	case "gumbel_muzero":
+		cfg.Selection = mcts.SelectGumbel
+		cfg.Gumbel.Considered, cfg.Gumbel.Scale = recorded.Considered, recorded.GumbelScale
+	default:
+		require.Failf(t, "unknown algorithm", "the file records %q", g.Algorithm)
+	}
+	switch recorded.QTransform {
+	case "qtransform_by_parent_and_siblings":
+		cfg.Normalisation = mcts.NormaliseSiblings
+	case "qtransform_completed_by_mix_value":
+		if x := recorded.QArguments.VisitInit; x != nil {
+			cfg.Gumbel.VisitInit = *x
+		}
+		if x := recorded.QArguments.ValueScale; x != nil {
+			cfg.Gumbel.ValueScale = *x
+		}
+		if x := recorded.QArguments.Rescale; x != nil {
+			cfg.Gumbel.Raw = !*x
+		}
+	default:
+		require.Failf(t, "unknown transformation of Q", "the file records %q", recorded.QTransform)
+	}
+	return cfg
+}
+
 // goldenModel answers from the recorded tree; being asked about a state that isn't in it is the failure of the search.
 type goldenModel struct{}
 
-func (goldenModel) Evaluate(_ context.Context, states []*goldenNode) ([]mcts.Evaluation[*goldenNode], error) {
-	out := make([]mcts.Evaluation[*goldenNode], len(states))
-	for i, s := range states {
+func (goldenModel) Evaluate(_ context.Context, requests []mcts.Request[*goldenNode]) ([]mcts.Evaluation[*goldenNode], error) {
+	out := make([]mcts.Evaluation[*goldenNode], len(requests))
+	for i, r := range requests {
+		s := r.State
 		if s.Order == nil {
 			return nil, fmt.Errorf("action %d, prior %v: not evaluated in the recorded search", s.Action, s.Prior)
 		}
@@ -89,14 +130,7 @@ func TestSearchReplaysTheRecordedTrees(t *testing.T) {
 			require.NoError(t, err)
 			var golden goldenFile
 			require.NoError(t, json.Unmarshal(data, &golden))
-			if golden.Algorithm != "muzero" {
-				t.Skipf("the file records %s, which this package does not do", golden.Algorithm)
-			}
-			require.Equal(t, "qtransform_by_parent_and_siblings", golden.Config.QTransform)
-			cfg := mcts.DefaultConfig()
-			cfg.Simulations = golden.Tree.Visit - 1
-			cfg.CInit, cfg.CBase = golden.Config.CInit, golden.Config.CBase
-			cfg.Discount, cfg.NoiseFraction = golden.Env.Discount, golden.Config.NoiseFraction
+			cfg := golden.config(t)
 			trees, err := mcts.Run(t.Context(), goldenModel{}, []mcts.Root[*goldenNode]{{State: &golden.Tree}}, cfg)
 			require.NoError(t, err)
 			evaluated := 0

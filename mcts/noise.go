@@ -6,28 +6,29 @@ import (
 )
 
 // addNoise mixes Dirichlet noise into the priors by which the root's children are explored: (1-f)*P + f*noise. The noise is
-// drawn for the unmasked children in order; the priors that the tree reports stay clean.
-func (p *pool) addNoise(rng *rand.Rand) {
-	lo, hi := p.children(0)
-	draws := make([]float64, 0, hi-lo)
+// drawn for the unmasked children in order; the priors that the tree reports stay clean. A root with noise asks
+// for no further actions.
+func (a *arena) addNoise(rng *rand.Rand) {
+	a.clean = make([]float64, a.nodes[0].actions)
+	draws := make([]float64, len(a.clean))
 	sum := 0.0
-	for c := lo; c < hi; c++ {
-		if !p.nodes[c].masked {
-			g := gamma(rng, p.cfg.NoiseAlpha)
-			draws = append(draws, g)
-			sum += g
+	for e := range a.clean {
+		a.clean[e] = *a.prior(int32(e))
+		if a.clean[e] >= 0 {
+			draws[e] = gamma(rng, a.cfg.NoiseAlpha)
+			sum += draws[e]
 		}
 	}
 	if sum == 0 { // every draw underflowed: there is no direction to take
 		return
 	}
-	f := p.cfg.NoiseFraction
-	for c := lo; c < hi; c++ {
-		if n := &p.nodes[c]; !n.masked {
-			n.explore = (1-f)*n.prior + f*draws[0]/sum
-			draws = draws[1:]
+	f := a.cfg.NoiseFraction
+	for e, p := range a.clean {
+		if p >= 0 {
+			*a.prior(int32(e)) = (1-f)*p + f*draws[e]/sum
 		}
 	}
+	a.seek(0)
 }
 
 // gamma draws from the Gamma distribution of shape alpha > 0 and scale 1. Marsaglia and Tsang 2000,

@@ -27,3 +27,21 @@ func TestGammaHasItsMoments(t *testing.T) {
 		require.InDelta(t, alpha, squares/draws-mean*mean, 0.15)
 	}
 }
+
+// The tables that Mctx's own tests expect, and the project's checklist quotes.
+func TestChecklist45SequentialHalvingConsidersTheVisitsOfMctx(t *testing.T) {
+	t.Parallel()
+	counting := []int32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+	cases := []struct {
+		actions, simulations int
+		want                 []int32
+	}{
+		{8, 24, []int32{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}},
+		{8, 13, []int32{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2}},
+		{0, 16, counting},
+		{1, 16, counting},
+	}
+	for _, c := range cases {
+		require.Equal(t, c.want, consideredVisits(c.actions, c.simulations), "%d actions, %d simulations", c.actions, c.simulations)
+	}
+}

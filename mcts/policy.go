@@ -21,23 +21,28 @@ func (t *Tree[S]) Policy(temperature float64) ([]float64, error) {
 	if !(temperature >= 0) || math.IsInf(temperature, 0) {
 		return nil, fmt.Errorf("temperature is %v, want a finite number of at least 0: %w", temperature, hone.ErrInvalid)
 	}
-	lo, hi := t.children(0)
-	out := make([]float64, hi-lo)
+	out := make([]float64, t.nodes[0].actions)
 	favourite := t.favourite(0)
-	if favourite == none {
+	if favourite == nil {
 		return out, nil
 	}
-	if temperature == 0 {
-		out[favourite-lo] = 1
-		return out, nil
+	// Relative to the most visits, no power overflows.
+	most, sum := 0.0, 0.0
+	run := t.linksOf(&t.nodes[0])
+	for k := range run {
+		most = max(most, math.Log(float64(run[k].visits)))
 	}
-	// Relative to the favourite, which has the most visits, no power overflows.
-	most, sum := math.Log(float64(t.nodes[favourite].visits)), 0.0
-	for c := lo; c < hi; c++ {
-		if visits := t.earned(c, favourite); visits > 0 {
-			out[c-lo] = math.Exp((math.Log(float64(visits)) - most) / temperature)
-			sum += out[c-lo]
+	for i, one := range t.rootEdges() {
+		switch {
+		case one.link == nil:
+		case temperature == 0 && one.link == favourite:
+			out[i] = 1
+		case temperature > 0:
+			if visits := t.earned(one.link, favourite); visits > 0 {
+				out[i] = math.Exp((math.Log(float64(visits)) - most) / temperature)
+			}
 		}
+		sum += out[i]
 	}
 	for i := range out {
 		out[i] /= sum
@@ -45,21 +50,56 @@ func (t *Tree[S]) Policy(temperature float64) ([]float64, error) {
 	return out, nil
 }
 
-// earned is the visits of the root's child c without those that only noise brought.
-func (p *pool) earned(c, favourite int32) int32 {
-	n := &p.nodes[c]
-	if c == favourite || n.visits == 0 || n.explore <= n.prior {
-		return n.visits
+// Improved is the policy that completed Q makes of the priors: for each of the root's children, in order, softmax(log P + (VisitInit
+// + most visits) * ValueScale * completed Q), with the constants of [Config.Gumbel]. Children never visited have the mix of the
+// root's own value and the others' Q for theirs. Masked children get 0; a root without actions gets none. It is the target of
+// Danihelka et al. 2022, eq. 11 and 12, and needs few visits to be better than the priors.
+func (t *Tree[S]) Improved() []float64 {
+	c, sum := t.complete(&t.nodes[0]), 0.0
+	out := make([]float64, t.nodes[0].actions)
+	actions, greatest := t.rootEdges(), math.Inf(-1)
+	for _, one := range actions {
+		if *t.prior(one.edge) >= 0 {
+			greatest = max(greatest, c.ofLink(one.link))
+		}
 	}
-	floor := float64(n.visits+1)*n.prior/n.explore - 1
-	low, spread := p.bounds(0)
-	factor := p.exploration(p.nodes[0].visits)
-	score := func(c, visits int32) float64 {
-		return (p.nodes[c].q-low)/spread + factor*p.nodes[c].prior/float64(visits+1)
+	for i, one := range actions {
+		if p := t.cleanPrior(one.edge); p > 0 {
+			out[i] = p * math.Exp(c.ofLink(one.link)-greatest)
+			sum += out[i]
+		}
 	}
-	limit := score(favourite, p.nodes[favourite].visits)
-	visits := n.visits
-	for visits > 0 && float64(visits-1) >= floor && score(c, visits-1) < limit {
+	if sum > 0 {
+		for i := range out {
+			out[i] /= sum
+		}
+	}
+	return out
+}
+
+// cleanPrior is edge e's prior without noise; 0 where it is masked.
+func (a *arena) cleanPrior(e int32) float64 {
+	if int(e) < len(a.clean) {
+		return max(a.clean[e], 0)
+	}
+	return max(*a.prior(e), 0)
+}
+
+// earned is the visits of the root's link l without those that only noise brought.
+func (a *arena) earned(l, favourite *link) int32 {
+	prior := a.cleanPrior(l.edge)
+	if l == favourite || l.visits == 0 || l.prior <= prior {
+		return l.visits
+	}
+	floor := float64(l.visits+1)*prior/l.prior - 1
+	low, spread := a.bounds(&a.nodes[0])
+	factor := a.cfg.exploration(a.nodes[0].visits)
+	score := func(l *link, visits int32) float64 {
+		return (l.q-low)/spread + factor*a.cleanPrior(l.edge)/float64(visits+1)
+	}
+	limit := score(favourite, favourite.visits)
+	visits := l.visits
+	for visits > 0 && float64(visits-1) >= floor && score(l, visits-1) < limit {
 		visits--
 	}
 	return visits

@@ -66,13 +66,6 @@ func TestLinesStartWithEachVisitedChildInOrder(t *testing.T) {
 	require.Len(t, tree.Lines(100), 4)
 }
 
-// evaluateFunc is an evaluator made of a function.
-type evaluateFunc func(ctx context.Context, states []int) ([]mcts.Evaluation[int], error)
-
-func (f evaluateFunc) Evaluate(ctx context.Context, states []int) ([]mcts.Evaluation[int], error) {
-	return f(ctx, states)
-}
-
 func TestBadEvaluationsEndTheSearchWithAReason(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("lost")
@@ -95,7 +88,7 @@ func TestBadEvaluationsEndTheSearchWithAReason(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eval := evaluateFunc(func(context.Context, []int) ([]mcts.Evaluation[int], error) { return c.give, c.err })
+			eval := evaluatorOf[int](func(context.Context, []mcts.Request[int]) ([]mcts.Evaluation[int], error) { return c.give, c.err })
 			trees, err := mcts.Run(t.Context(), eval, []mcts.Root[int]{{}}, configured(3))
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, c.says)
@@ -115,13 +108,13 @@ func TestCancelledContextEndsTheSearch(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0
-	eval := evaluateFunc(func(_ context.Context, states []int) ([]mcts.Evaluation[int], error) {
+	eval := evaluatorOf[int](func(_ context.Context, requests []mcts.Request[int]) ([]mcts.Evaluation[int], error) {
 		if calls++; calls == 3 {
 			cancel()
 		}
-		out := make([]mcts.Evaluation[int], len(states))
-		for i, s := range states {
-			out[i].Actions = []mcts.Action[int]{{Key: "on", Prior: 1, Next: s + 1}}
+		out := make([]mcts.Evaluation[int], len(requests))
+		for i, r := range requests {
+			out[i].Actions = []mcts.Action[int]{{Key: "on", Prior: 1, Next: r.State + 1}}
 		}
 		return out, nil
 	})
@@ -143,33 +136,4 @@ func TestConfigReportsAllFaultsAtOnce(t *testing.T) {
 	}
 	_, err = mcts.Run(t.Context(), &toys{}, nil, bad)
 	require.ErrorIs(t, err, hone.ErrInvalid)
-}
-
-// free gives every state 64 actions without any work, so that what is measured is the search's own.
-type free struct{ actions []mcts.Action[int] }
-
-func (f free) Evaluate(_ context.Context, states []int) ([]mcts.Evaluation[int], error) {
-	out := make([]mcts.Evaluation[int], len(states))
-	for i, s := range states {
-		out[i] = mcts.Evaluation[int]{Value: float64((s*2654435761)%1000) / 1000, Actions: f.actions}
-	}
-	return out, nil
-}
-
-func BenchmarkRun(b *testing.B) {
-	const simulations = 10_000
-	eval := free{}
-	for i := range 64 {
-		eval.actions = append(eval.actions, mcts.Action[int]{Key: fmt.Sprint(i), Prior: float64(i%7) + 1, Next: i})
-	}
-	for _, trees := range []int{1, 8} {
-		b.Run(fmt.Sprintf("width=64/simulations=%d/trees=%d", simulations, trees), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_, err := mcts.Run(b.Context(), eval, make([]mcts.Root[int], trees), configured(simulations))
-				require.NoError(b, err)
-			}
-			b.ReportMetric(float64(b.N*simulations*trees)/b.Elapsed().Seconds(), "sims/s")
-		})
-	}
 }

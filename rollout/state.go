@@ -45,11 +45,12 @@ type expander struct {
 }
 
 // Evaluate implements [mcts.Evaluator].
-func (e *expander) Evaluate(ctx context.Context, states []*state) ([]mcts.Evaluation[*state], error) {
-	out := make([]mcts.Evaluation[*state], len(states))
+func (e *expander) Evaluate(ctx context.Context, asks []mcts.Request[*state]) ([]mcts.Evaluation[*state], error) {
+	out := make([]mcts.Evaluation[*state], len(asks))
 	var requests []decode.Request
 	var asked []int // which state the next Candidates requests are for
-	for i, s := range states {
+	for i, ask := range asks {
+		s := ask.State
 		if s.end != open {
 			out[i] = mcts.Evaluation[*state]{Value: e.worth(s), Terminal: true}
 			continue
@@ -64,10 +65,10 @@ func (e *expander) Evaluate(ctx context.Context, states []*state) ([]mcts.Evalua
 		}
 		for n, i := range asked {
 			k := e.cfg.Search.Candidates
-			out[i] = e.expand(states[i], results[n*k:(n+1)*k])
+			out[i] = e.expand(asks[i].State, results[n*k:(n+1)*k])
 		}
 	}
-	e.evaluated(len(states))
+	e.evaluated(len(asks))
 	return out, nil
 }
 
