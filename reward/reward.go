@@ -3,13 +3,14 @@
 // with the reason in words. There is no total apart from the sum of the terms.
 //
 // The layers are packages of their own: reward/correctness, reward/step, reward/efficiency, and reward/noise for the control
-// experiment. reward/stack builds the stack that a configuration asks for; reward/rewardtest is how a layer proves itself.
+// experiment; reward/format, reward/progress, reward/risk and reward/expression; and two that leave the process, reward/judge (an HTTP
+// endpoint) and reward/program (a child process that runs a program's tests). reward/stack builds the stack that a configuration asks for;
+// reward/rewardtest is how a layer proves itself.
 package reward
 
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/hone-rl/hone"
 )
@@ -35,11 +36,11 @@ type Judgement struct {
 	Terms []hone.Term
 }
 
-// Weighted is a layer and what its scores are multiplied by.
-type Weighted struct {
-	Layer Layer
-	// Weight is finite and >= 0.
-	Weight float64
+// Follower is a layer that reads what the layers before it in the stack found.
+type Follower interface {
+	Layer
+	// Follow judges the trajectory, given the breakdown so far, which it must not change; the promises are those of Judge.
+	Follow(ctx context.Context, p hone.Problem, traj hone.Trajectory, before hone.Breakdown) (Judgement, error)
 }
 
 // Stack is weighted layers. It is safe for concurrent use.
@@ -47,7 +48,7 @@ type Stack struct {
 	layers []Weighted
 }
 
-// NewStack checks that there are layers, that their names differ and that their weights are finite and not negative.
+// NewStack checks that there are layers, that their names differ, and what is said of each.
 func NewStack(layers ...Weighted) (*Stack, error) {
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("reward stack without layers: %w", hone.ErrInvalid)
@@ -59,30 +60,41 @@ func NewStack(layers ...Weighted) (*Stack, error) {
 			return nil, fmt.Errorf("reward layer %q is twice in the stack: %w", name, hone.ErrInvalid)
 		}
 		seen[name] = true
-		if !(l.Weight >= 0) || math.IsInf(l.Weight, 0) {
-			return nil, fmt.Errorf("reward layer %q: weight %v: must be finite and at least 0: %w", name, l.Weight, hone.ErrInvalid)
+		if err := l.Validate(); err != nil {
+			return nil, err
 		}
 	}
 	return &Stack{layers: append([]Weighted(nil), layers...)}, nil
 }
 
 // Score judges the trajectory by every layer, in order. The outcome is that of the first layer that verifies answers; it is empty
-// where none does. An error of any layer is the stack's: a breakdown is whole or there is none.
+// where none does, and a gate sees the outcome of the layers up to its own. An error of any layer is the stack's: a breakdown is whole or
+// there is none. Schedules go by the trajectory's iteration.
 func (s *Stack) Score(ctx context.Context, p hone.Problem, traj hone.Trajectory) (hone.Breakdown, error) {
 	b := hone.Breakdown{Steps: len(traj.Steps)}
 	for _, l := range s.layers {
-		name := l.Layer.Name()
-		j, err := l.Layer.Judge(ctx, p, traj)
+		j, err := l.judge(ctx, p, traj, b)
 		if err != nil {
-			return hone.Breakdown{}, fmt.Errorf("score trajectory %s: layer %q: %w", traj.ID, name, err)
+			return hone.Breakdown{}, fmt.Errorf("score trajectory %s: layer %q: %w", traj.ID, l.Layer.Name(), err)
 		}
 		if b.Outcome == "" {
 			b.Outcome = j.Outcome
 		}
-		b.Layers = append(b.Layers, hone.LayerScore{Layer: name, Weight: l.Weight, Terms: j.Terms})
+		b.Layers = append(b.Layers, l.judged(j, &b, traj.ID.Iteration))
 	}
 	if err := b.Validate(); err != nil {
 		return hone.Breakdown{}, fmt.Errorf("score trajectory %s: %w", traj.ID, err)
 	}
 	return b, nil
 }
+
+// judge asks the layer.
+func (w Weighted) judge(ctx context.Context, p hone.Problem, traj hone.Trajectory, before hone.Breakdown) (Judgement, error) {
+	if f, ok := w.Layer.(Follower); ok {
+		return f.Follow(ctx, p, traj, before)
+	}
+	return w.Layer.Judge(ctx, p, traj)
+}
+
+// Layers are the stack's, in order. The caller owns the slice.
+func (s *Stack) Layers() []Weighted { return append([]Weighted(nil), s.layers...) }

@@ -64,16 +64,9 @@ func readLayer(path string) (layer, error) {
 // over lays the layer's fields over c, and leaves the others as they are. All faults of the layer are joined, each with its
 // line, its column and the path of the field; c is then as it was.
 func (l layer) over(c *config) error {
-	root, err := l.parse()
-	if err != nil || root == nil {
-		return err
-	}
-	if err := l.check(root); err != nil {
-		return err
-	}
 	copied := c.clone()
-	if err := yaml.UnmarshalWithOptions(l.text, copied, yaml.Strict()); err != nil {
-		return l.fault(err)
+	if err := l.decode(copied); err != nil {
+		return err
 	}
 	*c = *copied
 	return nil
@@ -84,6 +77,7 @@ func (c config) clone() *config {
 	for _, list := range []*[]workflows.Measure{&c.Plan.Start, &c.Plan.Every, &c.Plan.Final} {
 		*list = slices.Clone(*list)
 	}
+	c.Reward.Layers = slices.Clone(c.Reward.Layers)
 	return &c
 }
 

@@ -60,9 +60,24 @@ func (l layer) at(where *token.Token, path, what string) error {
 	return fmt.Errorf("%s: %s: %w", name, what, hone.ErrInvalid)
 }
 
-// check holds the tree against the configuration's type and joins all faults.
-func (l layer) check(root ast.Node) error {
-	return errors.Join(l.value(root, reflect.TypeFor[config](), "")...)
+// check holds the tree against a type and joins all faults.
+func (l layer) check(root ast.Node, t reflect.Type) error {
+	return errors.Join(l.value(root, t, "")...)
+}
+
+// decode reads the layer's text over what into points to, strictly. Lists in it must be its own.
+func (l layer) decode(into any) error {
+	root, err := l.parse()
+	if err != nil || root == nil {
+		return err
+	}
+	if err := l.check(root, reflect.TypeOf(into).Elem()); err != nil {
+		return err
+	}
+	if err := yaml.UnmarshalWithOptions(l.text, into, yaml.Strict()); err != nil {
+		return l.fault(err)
+	}
+	return nil
 }
 
 // value checks one node against the type of the field at path.
@@ -71,6 +86,8 @@ func (l layer) value(node ast.Node, t reflect.Type, path string) []error {
 		return []error{l.at(node.GetToken(), path, fmt.Sprintf("%s: want %s", written(node), want))}
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return l.value(node, t.Elem(), path)
 	case reflect.Struct:
 		return l.mapping(node, t, path)
 	case reflect.Slice:

@@ -19,10 +19,10 @@ import (
 // noiseProb is the coin of the control experiment: fair, which is the most variance there is to learn from.
 const noiseProb = 0.5
 
-// Config weighs the layers. A layer whose weight is 0 still judges, so that its breakdown can be read.
+// Config is the stack: the first four fields, or a list of layers.
 type Config struct {
 	// Correctness is the reward of a right answer, >= 0. Where it is above 0 it must exceed Step and Efficiency together, so that
-	// the worst right trajectory beats the best wrong one.
+	// the worst right trajectory beats the best wrong one. A layer whose weight is 0 still judges, so that its breakdown can be read.
 	Correctness float64 `json:"correctness" yaml:"correctness"`
 	// Step is what a trajectory can lose by steps that are not good or by giving no answer, >= 0.
 	Step float64 `json:"step" yaml:"step"`
@@ -30,6 +30,10 @@ type Config struct {
 	Efficiency float64 `json:"efficiency" yaml:"efficiency"`
 	// Noise replaces all layers by a coin worth Correctness: the control experiment. Outcomes stay true.
 	Noise bool `json:"noise" yaml:"noise"`
+	// Layers replace the fields above where there are any, in the order in which they judge.
+	Layers []LayerConfig `json:"layers,omitempty" yaml:"layers,omitempty"`
+	// WrongMayWin allows a list of layers under which a wrong answer may earn more than a right one, or of which that can't be told.
+	WrongMayWin bool `json:"wrong_may_win,omitempty" yaml:"wrong_may_win,omitempty"`
 }
 
 // DefaultConfig pays 1 for a right answer and takes at most 0.1 for steps and 0.05 for length.
@@ -37,6 +41,9 @@ func DefaultConfig() Config { return Config{Correctness: 1, Step: 0.1, Efficienc
 
 // Validate reports every field that is out of range.
 func (c Config) Validate() error {
+	if len(c.Layers) > 0 {
+		return c.validateLayers()
+	}
 	var faults []error
 	for _, w := range []struct {
 		name  string
@@ -58,10 +65,13 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// New is the stack for the task: correctness, step, efficiency, in this order; or noise alone.
+// New is the stack for the task: the layers listed; or without a list correctness, step, efficiency, in this order; or noise alone.
 func New(cfg Config, t task.Task) (*reward.Stack, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("reward configuration: %w", err)
+	}
+	if len(cfg.Layers) > 0 {
+		return newStack(cfg.Layers, t)
 	}
 	verifier := correctness.New(t)
 	if cfg.Noise {

@@ -1,0 +1,240 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/reward"
+	"github.com/hone-rl/hone/reward/correctness"
+	"github.com/hone-rl/hone/reward/efficiency"
+	"github.com/hone-rl/hone/reward/expression"
+	"github.com/hone-rl/hone/reward/format"
+	"github.com/hone-rl/hone/reward/progress"
+	"github.com/hone-rl/hone/reward/risk"
+	"github.com/hone-rl/hone/reward/step"
+	"github.com/hone-rl/hone/task"
+)
+
+// LayerConfig is one layer of a stack.
+type LayerConfig struct {
+	// Layer says which: correctness, step, efficiency, format, progress, risk or expression.
+	Layer string `json:"layer" yaml:"layer"`
+	// Name is what the breakdown calls an expression; every other layer has its own name.
+	Name string `json:"name,omitempty" yaml:"name,omitempty"`
+	// Weight multiplies its scores, >= 0.
+	Weight float64 `json:"weight" yaml:"weight"`
+	// When counts the layer only where the answer is "right", or only where it is "wrong".
+	When reward.Gate `json:"when,omitempty" yaml:"when,omitempty"`
+	// Clip holds the layer's total within bounds, before its weight.
+	Clip *reward.Bounds `json:"clip,omitempty" yaml:"clip,omitempty"`
+	// Normalise divides scores by the number of "steps", or by their deviation over the "group" of a problem's samples.
+	Normalise reward.Normalise `json:"normalise,omitempty" yaml:"normalise,omitempty"`
+	// Schedule is a factor of the weight over cycles.
+	Schedule reward.Schedule `json:"schedule,omitempty" yaml:"schedule,omitempty"`
+
+	// What follows is for the layer of that name, and is its default where nothing is said.
+	Efficiency *efficiency.Config `json:"efficiency,omitempty" yaml:"efficiency,omitempty"`
+	Risk       *risk.Config       `json:"risk,omitempty" yaml:"risk,omitempty"`
+	Expression *expression.Config `json:"expression,omitempty" yaml:"expression,omitempty"`
+}
+
+// maker is what the stack knows of a kind of layer.
+type maker struct {
+	// bounds are those of the layer's total, before its weight; nil where there are none.
+	bounds *reward.Bounds
+	// gate is on by the layer's own rule.
+	gate reward.Gate
+	// options tells which options were given for it.
+	options func(LayerConfig) bool
+	// make builds the layer; the task may be nil where only faults are wanted.
+	make func(LayerConfig, task.Task) (reward.Layer, error)
+}
+
+// makers are the layers there are, by name.
+func makers() map[string]maker {
+	none := func(LayerConfig) bool { return false }
+	takes := &reward.Bounds{Low: -1, High: 0}
+	return map[string]maker{
+		correctness.Name: {bounds: &reward.Bounds{Low: 0, High: 1}, options: none, make: func(_ LayerConfig, t task.Task) (reward.Layer, error) {
+			return correctness.New(t), nil
+		}},
+		step.Name: {bounds: takes, options: none, make: func(_ LayerConfig, t task.Task) (reward.Layer, error) {
+			return step.New(t), nil
+		}},
+		format.Name: {bounds: takes, options: none, make: func(_ LayerConfig, t task.Task) (reward.Layer, error) {
+			return format.New(t), nil
+		}},
+		// The sum of differences is the same for all samples of a problem.
+		progress.Name: {bounds: &reward.Bounds{}, options: none, make: func(LayerConfig, task.Task) (reward.Layer, error) {
+			return progress.New(), nil
+		}},
+		efficiency.Name: {
+			bounds: takes, gate: reward.WhenRight, options: func(c LayerConfig) bool { return c.Efficiency != nil },
+			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
+				cfg := efficiency.DefaultConfig()
+				if c.Efficiency != nil {
+					cfg = *c.Efficiency
+				}
+				return efficiency.New(cfg, t)
+			},
+		},
+		risk.Name: {
+			bounds: takes, options: func(c LayerConfig) bool { return c.Risk != nil },
+			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
+				if c.Risk == nil {
+					return nil, fmt.Errorf("risk: want rules: %w", hone.ErrInvalid)
+				}
+				return risk.New(*c.Risk)
+			},
+		},
+		expression.Name: {
+			options: func(c LayerConfig) bool { return c.Expression != nil },
+			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
+				if c.Expression == nil {
+					return nil, fmt.Errorf("expression: want a formula: %w", hone.ErrInvalid)
+				}
+				name := c.Name
+				if name == "" {
+					name = expression.Name
+				}
+				return expression.New(name, *c.Expression)
+			},
+		},
+	}
+}
+
+// names are those of all layers, in order.
+func names(all map[string]maker) []string {
+	out := make([]string, 0, len(all))
+	for name := range all {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// build is the layer with its weight.
+func (c LayerConfig) build(t task.Task) (reward.Weighted, error) {
+	all := makers()
+	m, ok := all[c.Layer]
+	if !ok {
+		return reward.Weighted{}, fmt.Errorf("layer %q: want one of %s: %w", c.Layer, strings.Join(names(all), ", "), hone.ErrInvalid)
+	}
+	for _, name := range names(all) {
+		if name != c.Layer && all[name].options(c) {
+			return reward.Weighted{}, fmt.Errorf("layer %q has options of %s: %w", c.Layer, name, hone.ErrInvalid)
+		}
+	}
+	if c.Name != "" && c.Layer != expression.Name {
+		return reward.Weighted{}, fmt.Errorf("layer %q has the name %q: only an expression is named: %w", c.Layer, c.Name, hone.ErrInvalid)
+	}
+	layer, err := m.make(c, t)
+	if err != nil {
+		return reward.Weighted{}, err
+	}
+	w := reward.Weighted{Layer: layer, Weight: c.Weight, Gate: c.When, Clip: c.Clip, Normalise: c.Normalise, Schedule: c.Schedule}
+	return w, w.Validate()
+}
+
+func newStack(layers []LayerConfig, t task.Task) (*reward.Stack, error) {
+	weighted := make([]reward.Weighted, len(layers))
+	for i, c := range layers {
+		var err error
+		if weighted[i], err = c.build(t); err != nil {
+			return nil, err
+		}
+	}
+	return reward.NewStack(weighted...)
+}
+
+// validateLayers reports every fault of the list.
+func (c Config) validateLayers() error {
+	var faults []error
+	if c.Noise {
+		faults = append(faults, fmt.Errorf("noise true: it replaces all layers, so a list of them says nothing: %w", hone.ErrInvalid))
+	}
+	seen := make(map[string]bool)
+	paid := false
+	for i, l := range c.Layers {
+		w, err := l.build(nil)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("layers[%d]: %w", i, err))
+			continue
+		}
+		if name := w.Layer.Name(); seen[name] {
+			faults = append(faults, fmt.Errorf("layers[%d]: layer %q is twice in the stack: %w", i, name, hone.ErrInvalid))
+		}
+		seen[w.Layer.Name()] = true
+		paid = paid || l.Weight > 0
+	}
+	if len(faults) == 0 && !paid {
+		faults = append(faults, fmt.Errorf("layers: all weights are 0: nothing would be rewarded: %w", hone.ErrInvalid))
+	}
+	if len(faults) == 0 && !c.WrongMayWin {
+		faults = append(faults, c.rightBeatsWrong())
+	}
+	return errors.Join(faults...)
+}
+
+// rightBeatsWrong holds the worst that a right answer can earn against the best that a wrong one can, at each knot of the schedules:
+// between them both are straight.
+func (c Config) rightBeatsWrong() error {
+	cycles := []int{0}
+	for _, l := range c.Layers {
+		for _, k := range l.Schedule {
+			cycles = append(cycles, k.Cycle)
+		}
+	}
+	all := makers()
+	for _, cycle := range cycles {
+		right, wrong, pays := 0.0, 0.0, false
+		for _, l := range c.Layers {
+			weight := l.Weight * l.Schedule.At(cycle)
+			if weight == 0 {
+				continue
+			}
+			low, high, err := l.earns(all[l.Layer])
+			if err != nil {
+				return err
+			}
+			right, wrong = right+weight*low, wrong+weight*high
+			pays = pays || l.Layer == correctness.Name
+		}
+		if pays && right <= wrong {
+			return fmt.Errorf("layers: at cycle %d a right answer may earn %.4g and a wrong one %.4g: correctness must outweigh the others, or "+
+				"set wrong_may_win: %w", cycle, right, wrong, hone.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// earns is the least that the layer can give to a right answer and the most that it can give to a wrong one, before its weight. An answer
+// that is neither is not trained on.
+func (c LayerConfig) earns(m maker) (right, wrong float64, err error) {
+	b := m.bounds
+	if c.Clip != nil {
+		b = c.Clip
+	}
+	if b == nil || c.Normalise == reward.PerGroup {
+		return 0, 0, fmt.Errorf("layers: what %s can earn has no bounds, so a wrong answer may beat a right one: give it a clip, or set "+
+			"wrong_may_win: %w", c.Layer, hone.ErrInvalid)
+	}
+	if c.Layer == correctness.Name && c.Clip == nil && c.Normalise == reward.AsScored && c.When != reward.WhenWrong {
+		return 1, 0, nil
+	}
+	gate := c.When
+	if gate == reward.Always {
+		gate = m.gate
+	}
+	if gate != reward.WhenWrong {
+		right = math.Min(b.Low, 0)
+	}
+	if gate != reward.WhenRight {
+		wrong = math.Max(b.High, 0)
+	}
+	return right, wrong, nil
+}
