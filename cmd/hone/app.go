@@ -84,7 +84,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
-	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.serverCommand(),
+	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.scoreCommand(), a.serverCommand(),
 		a.doctorCommand(), a.versionCommand())
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE
