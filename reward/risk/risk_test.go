@@ -1,6 +1,7 @@
 package risk_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,7 @@ func TestRisk(t *testing.T) {
 		"use C++ here":              -0.25,
 		"the key is sk-abcd1, damn": -0.65,
 		"dose: 500 mg":              -0.3,
-		"damn\n":                    -1,
+		strings.Repeat("damn\n", 5): -1,
 	} {
 		j, err := layer.Judge(t.Context(), p, rewardtest.Trajectory(tk, p, text))
 		require.NoError(t, err)
