@@ -14,6 +14,8 @@ type sums struct {
 	stride int
 	// scale multiplies the scores.
 	scale float32
+	// next is as much memory as the keys or values, which is asked for meanwhile.
+	next *float32
 }
 
 // check panics where a slice is too short: rows is [heads, width], scores [heads, positions] with the stride, and cached
@@ -85,30 +87,61 @@ func (e *Engine) firstSeen(at int) int {
 }
 
 // attend writes row i of mixed: for each head, softmax(q k / sqrt(C)) v over the feed's text from the window's
-// start up to the feed itself. Heads that share a key head are taken together, block by block, while the block is at hand.
-// scores is [H/G, context]. Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
+// start up to the feed itself. Heads that share a key head are taken together, block by block, while the block is at hand and the one after
+// it on its way. scores is [H/G, stride]. Vaswani et al. 2017, arXiv:1706.03762, eq. 1; Ainslie et al. 2023, arXiv:2305.13245.
 func (p *pass) attend(i int, scores []float32) {
-	f, shape, shared := p.feeds[i], p.pool.shape, p.config.Heads/p.config.KVHeads
-	length, first, width := f.at+1, p.firstSeen(f.at), shape.width
-	s := sums{heads: shared, width: width, stride: length, scale: float32(1 / math.Sqrt(float64(width)))}
+	f, shape, shared := &p.feeds[i], p.pool.shape, p.config.Heads/p.config.KVHeads
+	first, length, width := p.firstSeen(f.at), f.at+1, shape.width
+	s := sums{
+		heads: shared, width: width, stride: roundUp(length - first), scale: float32(1 / math.Sqrt(float64(width))),
+	}
 	out := p.mixed[i*p.config.Width : (i+1)*p.config.Width]
 	clear(out)
 	for g := range shape.heads {
 		queries := p.qkv[i*p.qkvWidth()+g*shared*width:][:shared*width]
-		for from := first; from < length; from += s.positions {
-			slot := from % blockLen
-			s.positions = min(blockLen-slot, length-from)
-			keys := f.row.blocks[from/blockLen].data[shape.keys(p.layer, g):][slot*width : shape.piece()]
-			p.attention.scores(s, scores[from:], queries, keys)
+		keys, values := shape.keys(p.layer, g), shape.values(p.layer, g)
+		for at := first; at < length; at += s.positions {
+			s.positions = min(blockLen-at%blockLen, length-at)
+			if after := at + s.positions; after < length {
+				s.next = &f.row.piece(keys, after, width)[0]
+			} else {
+				s.next = &f.row.piece(values, first, width)[0]
+			}
+			p.attention.scores(s, scores[at-first:], queries, f.row.piece(keys, at, width))
 		}
 		for h := range shared {
-			p.set.Softmax(scores[h*length+first : (h+1)*length])
+			row := scores[h*s.stride : (h+1)*s.stride]
+			for j := length - first; j < s.stride; j++ {
+				row[j] = float32(math.Inf(-1)) // whole registers are faster
+			}
+			p.set.Softmax(row)
 		}
-		for from := first; from < length; from += s.positions {
-			slot := from % blockLen
-			s.positions = min(blockLen-slot, length-from)
-			values := f.row.blocks[from/blockLen].data[shape.values(p.layer, g):][slot*width : shape.piece()]
-			p.attention.mix(s, out[g*shared*width:][:shared*width], scores[from:], values)
+		for at := first; at < length; at += s.positions {
+			s.positions = min(blockLen-at%blockLen, length-at)
+			if after := at + s.positions; after < length {
+				s.next = &f.row.piece(values, after, width)[0]
+			} else {
+				s.next = p.firstKey(i, g+1)
+			}
+			p.attention.mix(s, out[g*shared*width:][:shared*width], scores[at-first:], f.row.piece(values, at, width))
 		}
 	}
 }
+
+// firstKey is what attention reads after the groups below g of row i.
+func (p *pass) firstKey(i, g int) *float32 {
+	if g == p.pool.shape.heads {
+		g, i = 0, min(i+1, len(p.feeds)-1)
+	}
+	f := &p.feeds[i]
+	return &f.row.piece(p.pool.shape.keys(p.layer, g), p.firstSeen(f.at), p.pool.shape.width)[0]
+}
+
+// piece is the keys or values, which begin at the given place of a block, from a position to the end of its block.
+func (c *cached) piece(place, position, width int) []float32 {
+	data, slot := c.blocks[position/blockLen].data, position%blockLen
+	return data[place+slot*width : place+blockLen*width]
+}
+
+// roundUp is n rounded up to whole registers.
+func roundUp(n int) int { return (n + 15) &^ 15 }

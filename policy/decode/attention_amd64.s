@@ -149,6 +149,7 @@ TEXT ·scoresPairAVX2(SB), NOSPLIT, $0-32
 	MOVQ sums_positions(R9), CX
 	MOVQ sums_width(R9), R8
 	MOVQ sums_stride(R9), R10
+	MOVQ sums_next(R9), R12
 	VBROADCASTSS sums_scale(R9), Y15
 	SHLQ $2, R8              // bytes of a row
 	LEAQ (R8)(R8*2), R9      // bytes of three rows
@@ -170,6 +171,9 @@ pairFour:
 	MOVQ DX, BX
 
 pairFourColumns:
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ $128, R12
 	VMOVUPS (SI)(AX*1), Y8
 	VMOVUPS (R11)(AX*1), Y9
 	VMOVUPS (BX), Y10
@@ -246,6 +250,7 @@ TEXT ·mixPairAVX2(SB), NOSPLIT, $0-32
 	MOVQ sums_positions(R9), CX
 	MOVQ sums_width(R9), R8
 	MOVQ sums_stride(R9), R12
+	MOVQ sums_next(R9), R13
 	SHLQ $2, R8
 	LEAQ (DI)(R8*1), R11     // the second row
 	LEAQ (SI)(R12*4), R12    // its weights
@@ -272,6 +277,9 @@ pairRows32:
 	JGE  pairStore32
 	VBROADCASTSS (SI)(R10*4), Y8
 	VBROADCASTSS (R12)(R10*4), Y9
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ $128, R13
 	VMOVUPS (BX), Y10
 	VMOVUPS 32(BX), Y11
 	VMOVUPS 64(BX), Y12

@@ -1,5 +1,7 @@
 package decode
 
+import "github.com/hone-rl/hone/policy/kernel"
+
 // The cache holds keys and values in blocks of blockLen positions. A block is one allocation:
 //
 //	layer 0: keys of head 0   [blockLen, C]   C is the width of a head
@@ -23,6 +25,9 @@ func (s cacheShape) piece() int { return blockLen * s.width }
 // size is the number of float32 in a block.
 func (s cacheShape) size() int { return s.layers * 2 * s.heads * s.piece() }
 
+// position is the bytes of one position's keys and values.
+func (s cacheShape) position() int { return 4 * s.size() / blockLen }
+
 // keys is the offset of a head's keys within a block; its values are heads pieces further.
 func (s cacheShape) keys(layer, head int) int { return (layer*2*s.heads + head) * s.piece() }
 
@@ -35,6 +40,9 @@ func (s cacheShape) copy(to, from []float32, n int) {
 		copy(to[i:i+n*s.width], from[i:])
 	}
 }
+
+// slabFloats is about the number of float32 that memory is taken for at a time, 16 MB.
+const slabFloats = 4 << 20
 
 // block is the keys and values of up to blockLen positions.
 type block struct {
@@ -52,6 +60,8 @@ type pool struct {
 	free  []*block
 	// made is the number of all blocks, idle that of those that the tree alone holds.
 	made, idle int
+	// slab is memory for the next blocks.
+	slab []float32
 	// evicted counts the blocks that the tree gave up for want of room.
 	evicted int
 	// root of the tree is no block of its own; as a member of the ring of use it stands between the newest and the oldest.
@@ -76,7 +86,13 @@ func (p *pool) take() *block {
 		return b
 	}
 	p.made++
-	return &block{data: make([]float32, p.shape.size()), refs: 1}
+	size := p.shape.size()
+	if len(p.slab) < size {
+		p.slab = kernel.HugePages(min(max(slabFloats/size, 1), max(p.limit-p.made+1, 1)) * size)
+	}
+	b := &block{data: p.slab[:size:size], refs: 1}
+	p.slab = p.slab[size:]
+	return b
 }
 
 // hold adds a reference.

@@ -10,8 +10,8 @@ import (
 
 // feedForwardWeights are those of one SwiGLU feed-forward.
 type feedForwardWeights struct {
-	gateUp matrix // [2F, D]
-	down   matrix // [D, F]
+	gateUp *kernel.Weight // [2F, D]
+	down   *kernel.Weight // [D, F]
 }
 
 // mixtureWeights are a layer's router and its experts. There are none in a dense policy.
@@ -23,7 +23,7 @@ type mixtureWeights struct {
 // feedForwards are a layer's dense or shared feed-forward, if it has one, and its mixture. matrix packs the named tensors, on top of each
 // other, for rows of the given width.
 func feedForwards(
-	params *policy.Params, layer int, matrix func(in int, names ...string) matrix,
+	params *policy.Params, layer int, matrix func(in int, names ...string) *kernel.Weight,
 ) (feedForwardWeights, mixtureWeights) {
 	c, p := params.Config(), fmt.Sprintf("model.layers.%d.", layer)
 	swiglu := func(hidden int, gate, up, down string) feedForwardWeights {
@@ -69,7 +69,7 @@ func newMixtureBuffers(c policy.Config) mixtureBuffers {
 // feedForward adds a feed-forward of the first n rows of norm to x.
 func (p *pass) feedForward(n int, f feedForwardWeights) {
 	p.multiply(product{n, p.norm, f.gateUp, p.gateUp, false})
-	p.swiglu(n, f.down.in)
+	p.swiglu(n, f.down.In)
 	p.multiply(product{n, p.hidden, f.down, p.x, true})
 }
 
@@ -88,7 +88,7 @@ func (p *pass) mixture(n int, m mixtureWeights) {
 		}
 		rows := len(b.tokens)
 		p.multiply(product{rows, b.rows, expert.gateUp, p.gateUp, false})
-		p.swiglu(rows, expert.down.in)
+		p.swiglu(rows, expert.down.In)
 		p.multiply(product{rows, p.hidden, expert.down, b.rows, false})
 		for i, a := range b.tokens {
 			p.set.Axpy(b.routes.Weights[a], b.rows[i*width:(i+1)*width], p.x[a/k*width:(a/k+1)*width])

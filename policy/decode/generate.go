@@ -59,6 +59,11 @@ func (g *generation) begin(r *row, index int) {
 	r.stop.reset(request.Stop)
 }
 
+func (g *generation) length(index int) int {
+	request := &g.reqs[index]
+	return min(len(request.Prompt)+request.MaxTokens, g.engine.config.Context)
+}
+
 // read draws the next token.
 func (g *generation) read(r *row, out outputs) {
 	if r.closing {

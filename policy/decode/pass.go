@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"runtime"
+
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/kernel"
 )
@@ -8,11 +10,13 @@ import (
 const (
 	// passRows is the most rows that go through the network at once.
 	passRows = 256
-	// tileRows and tiles cut a step of a policy with light weights: into 8 tiles at most, of 16 rows at least.
-	tileRows, tiles = 16, 8
 	// lightWeights is the number of weights, 8 MB, that processors rather read each for itself, from caches, than wait for each
-	// other at every product. More than that are read from memory, which costs more.
-	lightWeights = 2 << 20
+	// other at every product. More than that are read from memory, which costs more, unless heavyRows rows a processor need them.
+	lightWeights, heavyRows = 2 << 20, 64
+	// placedTiles is the number of tiles where the bits of a row may depend on its tile.
+	placedTiles = 8
+	// piecesEach is about the number of pieces of a product that a processor takes, one after the other.
+	piecesEach = 4
 	// readingCost is what a weight costs to read from memory, in multiplications that take as long; smallWork is the cost of a
 	// product, some 20 microseconds, from which on it is split over the processors.
 	readingCost, smallWork = 20, 1 << 20
@@ -33,13 +37,13 @@ type feed struct {
 // worker holds the buffers of one goroutine.
 type worker struct {
 	sampler *sampler
-	scores  []float32 // [H/G, context]
+	scores  []float32 // [H/G, context, rounded up to whole registers]
 }
 
 func newWorker(e *Engine) *worker {
 	return &worker{
 		sampler: newSampler(e.set, e.config.Vocab),
-		scores:  make([]float32, e.config.Heads/e.config.KVHeads*e.config.Context),
+		scores:  make([]float32, e.config.Heads/e.config.KVHeads*roundUp(e.config.Context)),
 	}
 }
 
@@ -95,7 +99,7 @@ type pass struct {
 type product struct {
 	n      int
 	a      []float32
-	weight matrix
+	weight *kernel.Weight
 	out    []float32
 	add    bool
 }
@@ -178,7 +182,7 @@ func (p *pass) forward() {
 		p.each(n, heavyGrain, p.stages.attend)
 		p.multiply(product{n, p.mixed, layer.out, p.x, true})
 		p.normalise(layer.mlpNorm)
-		if layer.mlp.down.out > 0 {
+		if layer.mlp.down != nil {
 			p.feedForward(n, layer.mlp)
 		}
 		if layer.mixture.experts != nil {
@@ -202,19 +206,20 @@ func (p *pass) each(n, grain int, f func(lo, hi int)) {
 // multiply computes a product, on one processor if it is small.
 func (p *pass) multiply(product product) {
 	p.product = product
-	parts, grain := len(product.weight.parts), 1
-	if product.weight.in*product.weight.out*(product.n+readingCost) < smallWork {
-		grain = parts
+	w := product.weight
+	parts := (w.Out + kernel.WeightGrain - 1) / kernel.WeightGrain
+	grain := parts
+	if p.spread && w.In*w.Out*(product.n+readingCost) >= smallWork {
+		grain = max(1, parts/(piecesEach*runtime.GOMAXPROCS(0)))
 	}
 	p.each(parts, grain, p.stages.parts)
 }
 
-// parts does the parts from lo to hi-1 of the product.
+// parts does the columns of the product from lo to hi-1, by grains of a Weight.
 func (p *pass) parts(lo, hi int) {
 	x := &p.product
-	for i := lo; i < hi; i++ {
-		p.set.Linear(x.weight.parts[i], x.out[min(i*partRows, len(x.out)):], x.weight.out, x.a, x.n, x.add)
-	}
+	first, last := lo*kernel.WeightGrain, min(hi*kernel.WeightGrain, x.weight.Out)
+	p.set.Linear(x.weight, first, last, x.out, x.weight.Out, x.a, x.n, x.add)
 }
 
 // normalise writes x, normalised and scaled, to norm.

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"context"
+	"runtime"
 	"slices"
 
 	"github.com/hone-rl/hone"
@@ -17,6 +18,8 @@ type job interface {
 	read(r *row, out outputs)
 	// end takes a row that is done; an error ends the job.
 	end(r *row) error
+	// length is the most tokens that the row of that index comes to have.
+	length(index int) int
 }
 
 // outputs are what the network says after position at of a row's text: logits, [V], of the next token, which may be overwritten, and
@@ -35,6 +38,8 @@ type row struct {
 	index int
 	// text is the prompt and what follows it. What is beyond the cache's length is fed in the coming step.
 	text []hone.TokenID
+	// most is the most tokens that it comes to have.
+	most int
 	// from is the first position whose outputs are read.
 	from int
 	// waiting: not matched with the cache yet.
@@ -53,6 +58,8 @@ type schedule struct {
 	// fed are the live rows that take part in the step, tiles where they are cut.
 	fed   []*row
 	tiles []interval
+	// most is the sum of the live rows'.
+	most int
 	// run is Engine.runTiles.
 	run func(lo, hi int)
 }
@@ -80,14 +87,16 @@ func (e *Engine) work(ctx context.Context, n int, j job) (unfinished int, err er
 	defer func() {
 		for _, r := range s.live {
 			r.release(e.pool)
+			s.most -= r.most
 		}
 		s.free, s.live, s.job = append(s.free, s.live...), s.live[:0], nil
 	}()
 	for next := 0; next < n || len(s.live) > 0; {
-		for ; next < n && len(s.free) > 0; next++ {
+		for ; next < n && len(s.free) > 0 && e.room(j.length(next)); next++ {
 			r := s.free[len(s.free)-1]
 			s.free = s.free[:len(s.free)-1]
-			r.text, r.index, r.waiting, r.done = r.text[:0], next, true, false
+			r.text, r.index, r.waiting, r.done, r.most = r.text[:0], next, true, false, j.length(next)
+			s.most += r.most
 			j.begin(r, next)
 			s.live = append(s.live, r)
 		}
@@ -101,11 +110,26 @@ func (e *Engine) work(ctx context.Context, n int, j job) (unfinished int, err er
 	return 0, nil
 }
 
+// The keys and values of live sequences are read once a step. As long as they fit, with the weights, into the caches of the processors
+// that is twice as fast as from memory. A processor's share is nearLive sequences, a kernel's rows, or more up to nearBytes.
+const (
+	nearLive  = 12
+	nearBytes = 8 << 20
+)
+
+// room tells whether a further sequence, of that many tokens at most, is to begin. Where weights are read from memory, more rows at a
+// time are worth more than near keys.
+func (e *Engine) room(length int) bool {
+	s, n := &e.schedule, runtime.GOMAXPROCS(0)
+	return e.weights.size > lightWeights || !e.set.RowsAlike() || len(s.live) < nearLive*n ||
+		(s.most+length)*e.pool.shape.position() <= nearBytes*n
+}
+
 // step feeds every live row what its cache lacks, and takes finished rows out.
 func (e *Engine) step() error {
 	s := &e.schedule
 	e.admit()
-	s.cut(s.choose(e.pool), e.weights.size <= lightWeights)
+	s.cut(s.choose(e.pool), e.weights.size, e.set.RowsAlike())
 	e.set.Parallel(len(s.tiles), 1, s.run)
 	e.stats.Steps++
 	return e.collect()
@@ -153,12 +177,16 @@ func (s *schedule) choose(p *pool) (feeds int) {
 	return feeds
 }
 
-// cut divides the rows into tiles, which go through the network beside each other: about equal ones if the weights are light, else
+// cut divides the rows into tiles, which go through the network beside each other: about equal ones, one a processor, if that pays, else
 // one for all. A row is in one tile.
-func (s *schedule) cut(feeds int, light bool) {
+func (s *schedule) cut(feeds, weights int, alike bool) {
 	size := feeds
-	if n := min(feeds/tileRows, tiles); light && n > 1 {
-		size = min((feeds+n-1)/n, passRows)
+	if n := runtime.GOMAXPROCS(0); weights <= lightWeights || feeds >= heavyRows*n {
+		if !alike {
+			n = placedTiles
+		}
+		n *= (feeds + n*passRows - 1) / (n * passRows)
+		size = (feeds + n - 1) / n
 	}
 	s.tiles = s.tiles[:0]
 	filled := 0
@@ -200,6 +228,7 @@ func (e *Engine) collect() error {
 		e.pool.keep(&r.cached, r.text[:r.length])
 		if r.done {
 			r.release(e.pool)
+			s.most -= r.most
 			s.free = append(s.free, r)
 		} else {
 			kept = append(kept, r)

@@ -37,6 +37,8 @@ func (j *scoring) begin(r *row, index int) {
 	j.scores[index] = Scores{Logp: make([]float32, len(s.Tokens)), Values: make([]float32, len(s.Tokens))}
 }
 
+func (j *scoring) length(index int) int { return len(j.seqs[index].Prompt) + len(j.seqs[index].Tokens) }
+
 // read scores the token after the position; NaN says that the logits were not finite.
 func (j *scoring) read(r *row, out outputs) {
 	s, scores := &j.seqs[r.index], &j.scores[r.index]

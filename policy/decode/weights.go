@@ -8,30 +8,12 @@ import (
 	"github.com/hone-rl/hone/policy/kernel"
 )
 
-// matrix is a weight [out, in] in parts of partRows of its rows, the last one of fewer, which can be multiplied with side by side.
-type matrix struct {
-	parts []*kernel.Weight
-	// in and out are the widths of a row before and after.
-	in, out int
-}
-
-// partRows is the number of rows that the widest kernel does together.
-const partRows = 32
-
-func newMatrix(set *kernel.Set, rows []float32, in int) matrix {
-	m := matrix{in: in, out: len(rows) / in}
-	for part := range slices.Chunk(rows, partRows*in) {
-		m.parts = append(m.parts, set.NewWeight(part, in))
-	}
-	return m
-}
-
 // layerWeights are one block's.
 type layerWeights struct {
-	attnNorm []float32 // [D]
-	qkv      matrix    // [H*C + 2*G*C, D]: queries, keys, values
-	out      matrix    // [D, H*C]
-	mlpNorm  []float32 // [D]
+	attnNorm []float32      // [D]
+	qkv      *kernel.Weight // [H*C + 2*G*C, D]: queries, keys, values
+	out      *kernel.Weight // [D, H*C]
+	mlpNorm  []float32      // [D]
 	// mlp is the dense feed-forward, or that of the shared experts; it is empty where there is none.
 	mlp     feedForwardWeights
 	mixture mixtureWeights
@@ -41,9 +23,9 @@ type layerWeights struct {
 type weights struct {
 	embed     []float32 // [V, D]
 	layers    []layerWeights
-	norm      []float32 // [D]
-	head      matrix    // [V, D]
-	value     []float32 // [D]
+	norm      []float32      // [D]
+	head      *kernel.Weight // [V, D]
+	value     []float32      // [D]
 	valueBias float32
 	// size is the number of all of them.
 	size int
@@ -52,12 +34,12 @@ type weights struct {
 func snapshot(params *policy.Params, set *kernel.Set) weights {
 	config := params.Config()
 	vector := func(name string) []float32 { return slices.Clone(params.Tensor(name)) }
-	matrix := func(in int, names ...string) matrix {
+	matrix := func(in int, names ...string) *kernel.Weight {
 		var all []float32
 		for _, name := range names {
 			all = append(all, params.Tensor(name)...)
 		}
-		return newMatrix(set, all, in)
+		return set.NewWeight(all, in)
 	}
 	w := weights{
 		embed:     vector("model.embed_tokens.weight"),
@@ -70,7 +52,7 @@ func snapshot(params *policy.Params, set *kernel.Set) weights {
 	if config.Untied {
 		head = params.Tensor("lm_head.weight")
 	}
-	w.head = newMatrix(set, head, config.Width)
+	w.head = set.NewWeight(head, config.Width)
 	for i := range config.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
 		layer := layerWeights{

@@ -45,23 +45,35 @@ const (
 	weightStep = 16
 )
 
-// packWeight makes [in, width] of w, width being out rounded up with zeros: products with few rows are up to three times as fast on it.
+// blockWidth is the width of the block of a packed weight that begins at column first: WeightGrain, but for the last.
+func blockWidth(w *Weight, first int) int { return roundUp(min(WeightGrain, w.Out-first), weightStep) }
+
+// packWeight makes blocks of columns, [in, width] each, the last one's width rounded up with zeros: products with few rows are up to
+// three times as fast on them.
 func (l libraryProducts) packWeight(w *Weight, rows []float32) {
-	width := roundUp(w.Out, weightStep)
-	w.data = make([]float32, w.In*width)
+	w.data = make([]float32, w.In*roundUp(w.Out, weightStep))
 	for i := range w.Out {
+		first := i / WeightGrain * WeightGrain
+		block, width := w.data[first*w.In:], blockWidth(w, first)
 		for j := range w.In {
-			w.data[j*width+i] = rows[i*w.In+j]
+			block[j*width+i-first] = rows[i*w.In+j]
 		}
 	}
 }
 
-// linear multiplies a fixed number of rows at a time; the last ones are padded. A library picks other code, with other rounding, for
+func (l libraryProducts) linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
+	for ; first < last; first += WeightGrain {
+		l.linearBlock(s, w, first, y, ldy, x, m, add)
+	}
+}
+
+// linearBlock multiplies a fixed number of rows at a time; the last ones are padded. A library picks other code, with other rounding, for
 // other row counts; with one count a row's bits don't depend on how many rows there are, as long as the library treats all rows
 // of a product alike. OpenBLAS 0.3.21 does on its SkylakeX, Cooperlake and Sandybridge cores; on Haswell and Zen the last bit can depend
 // on a row's place.
-func (l libraryProducts) linear(s *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
-	width := roundUp(w.Out, weightStep)
+func (l libraryProducts) linearBlock(s *Set, w *Weight, first int, y []float32, ldy int, x []float32, m int, add bool) {
+	width := blockWidth(w, first)
+	columns := min(width, w.Out-first)
 	rows := smallRows
 	if smallRows*width*w.In > smallProduct {
 		rows = largeRows
@@ -73,9 +85,9 @@ func (l libraryProducts) linear(s *Set, w *Weight, y []float32, ldy int, x []flo
 	for lo := 0; lo < m; lo += rows {
 		n := min(rows, m-lo)
 		clear(in[copy(in, x[lo*w.In:(lo+n)*w.In]):])
-		l.gemm(p, in, w.data, out)
+		l.gemm(p, in, w.data[first*w.In:], out)
 		for i := range n {
-			from, to := out[i*width:i*width+w.Out], y[(lo+i)*ldy:(lo+i)*ldy+w.Out]
+			from, to := out[i*width:i*width+columns], y[(lo+i)*ldy+first:(lo+i)*ldy+first+columns]
 			if add {
 				s.Add(from, to)
 			} else {

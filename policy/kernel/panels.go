@@ -266,21 +266,42 @@ func (l *lines) take(p Product, a, b []float32, k int) (next *float32, step int)
 }
 
 func (t *panels) packWeight(w *Weight, rows []float32) {
-	w.data = make([]float32, w.In*roundUp(w.Out, t.columns))
+	w.data = HugePages(w.In * roundUp(w.Out, t.columns))
 	for i := range t.count(w.Out) {
 		t.pack(w.data[i*w.In*t.columns:], Product{TransB: true, K: w.In, N: w.Out, LDB: w.In}, rows, i*t.columns, 0, w.In)
 	}
 }
 
-func (t *panels) linear(_ *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
+func (t *panels) linear(_ *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
 	p := Product{M: m, N: w.Out, K: w.In, Alpha: 1, LDA: w.In, LDC: ldy}
 	if add {
 		p.Beta = 1
 	}
 	tile := t.tile(m)
 	for row := 0; row < m; row += tile {
-		for i := range t.count(w.Out) {
-			t.piece(p, x, w.data[i*w.In*t.columns:], y, row, min(row+tile, m), i*t.columns)
+		for column := first; column < last; column += t.columns {
+			t.weighted(p, w, x, y, row, min(row+tile, m), column)
+		}
+	}
+}
+
+// weighted multiplies rows lo to hi-1 of A with the panel of a weight for columns from first on. Weights come from far: while the first
+// rows are multiplied with one half of a run, the other is asked for, and while the next two are, what follows the run.
+func (t *panels) weighted(p Product, w *Weight, a, c []float32, lo, hi, first int) {
+	columns := min(t.columns, p.N-first)
+	for k := 0; k < p.K; k += depth {
+		add, beta := p.onto(k)
+		n := min(depth, p.K-k)
+		run := w.data[first*p.K+k*t.columns:]
+		ahead := n * t.columns / 2
+		for i := lo; i < hi; i += t.strip() {
+			next, step := &a[min(i+t.strip(), hi-1)*p.LDA+k], cacheLine
+			if ahead < len(run) && ahead < 2*n*t.columns {
+				next = &run[ahead]
+			}
+			ahead += n * t.columns / 2
+			t.product[min(t.strip(), hi-i)](n, &a[i*p.LDA+k], 4*p.LDA, 4, &run[0],
+				&c[i*p.LDC+first], 4*p.LDC, p.Alpha, beta, add, columns, next, step)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func TestARowDoesNotDependOnTheOthers(t *testing.T) {
 				alone, weighted := make([]float32, p.N), make([]float32, p.N)
 				x := a[i*p.LDA : i*p.LDA+p.K]
 				s.Gemm(false, true, 1, p.N, p.K, 1, x, p.K, b, p.LDB, 0, alone, p.N)
-				s.Linear(w, weighted, p.N, x, 1, false)
+				s.Linear(w, 0, w.Out, weighted, p.N, x, 1, false)
 				what := fmt.Sprintf("%s row %d of %v", s.Name(), i, shape)
 				requireBits(t, all[i*p.N:(i+1)*p.N], alone, what)
 				requireBits(t, alone, weighted, what)
@@ -119,14 +119,14 @@ func TestLinear(t *testing.T) {
 					}
 				}
 			}
-			s.Linear(w, y, ldy, x, m, true)
+			s.Linear(w, 0, w.Out, y, ldy, x, m, true)
 			near(t, want, y, 1e-5, "y")
 			for i := range m {
 				for j := range out {
 					y[i*ldy+j] = float32(math.NaN())
 				}
 			}
-			s.Linear(w, y, ldy, x, m, false)
+			s.Linear(w, 0, w.Out, y, ldy, x, m, false)
 			for i := range m {
 				for j := range out {
 					sum := 0.0

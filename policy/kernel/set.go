@@ -26,9 +26,11 @@ const Environment = "HONE_KERNELS"
 type Set struct {
 	name        string
 	fingerprint string
-	products    products
-	vectors     vectors
-	scratch     sync.Pool
+	// alike: see RowsAlike.
+	alike    bool
+	products products
+	vectors  vectors
+	scratch  sync.Pool
 	// jobs are idle states of Parallel.
 	jobs sync.Pool
 }
@@ -39,7 +41,7 @@ type products interface {
 	multiply(s *Set, p Product, a, b, c []float32, parallel bool)
 	// packWeight fills w from its rows, linear multiplies with it, see [Set.Linear].
 	packWeight(w *Weight, rows []float32)
-	linear(s *Set, w *Weight, y []float32, ldy int, x []float32, m int, add bool)
+	linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool)
 }
 
 // Open is the set that the environment variable HONE_KERNELS names; if it is empty, the first that the machine has of: assembly
@@ -80,7 +82,7 @@ func Assembly(name string) (*Set, error) {
 
 func assembly(p *panels) *Set {
 	s := &Set{
-		name: p.name, products: p, vectors: simdVectors(),
+		name: p.name, alike: true, products: p, vectors: simdVectors(),
 		fingerprint: fmt.Sprintf("assembly/1 %s rows=alike %s/%s", p.name, runtime.GOOS, runtime.GOARCH),
 	}
 	if p.name == NameAVX512 {
@@ -93,6 +95,7 @@ func assembly(p *panels) *Set {
 func Portable() *Set {
 	return &Set{
 		name:        NamePortable,
+		alike:       true,
 		fingerprint: fmt.Sprintf("portable/1 %s/%s", runtime.GOOS, runtime.GOARCH),
 		products:    libraryProducts{portableGemm},
 		vectors:     portableVectors(),
@@ -113,7 +116,7 @@ func OpenBLAS() (*Set, error) {
 		simd = "avx2"
 	}
 	rows := "alike"
-	if !s.rowsAlike() {
+	if s.alike = s.rowsAlike(); !s.alike {
 		rows = "placed"
 	}
 	s.fingerprint = fmt.Sprintf("openblas/1 core=%s config=%q vectors=%s rows=%s %s/%s",
@@ -128,6 +131,9 @@ func (s *Set) Name() string { return s.name }
 // core it was made for. "rows=alike" says that equal rows of a product get equal bits wherever they stand, "rows=placed" that they need
 // not. It is stored with what was computed.
 func (s *Set) Fingerprint() string { return s.fingerprint }
+
+// RowsAlike tells whether equal rows of a product get equal bits wherever they stand, as the fingerprint says.
+func (s *Set) RowsAlike() bool { return s.alike }
 
 // Borrow gives a scratch slice of n float32, not zeroed; the caller hands the pointer back with Release.
 func (s *Set) Borrow(n int) *[]float32 {

@@ -1,5 +1,10 @@
 package kernel
 
+import "fmt"
+
+// WeightGrain is what the columns at which a product with a Weight may be cut are multiples of.
+const WeightGrain = 32
+
 // Weight is a matrix that many products of few rows are made with, kept in the form that the set multiplies fastest.
 type Weight struct {
 	// In and Out are the widths of a row before and after.
@@ -14,13 +19,17 @@ func (s *Set) NewWeight(rows []float32, in int) *Weight {
 	return w
 }
 
-// Linear writes y = x * w', or adds it to y, on the calling goroutine: x is [m, In], y is [m, Out] with ldy between its rows. A row's
-// bits don't depend on the other rows, unless the fingerprint says rows=placed. It panics where a slice is too short.
-func (s *Set) Linear(w *Weight, y []float32, ldy int, x []float32, m int, add bool) {
-	if m == 0 {
+// Linear writes columns first to last-1 of y = x * w', or adds to them, on the calling goroutine: x is [m, In], y is [m, Out] with ldy
+// between its rows. first is a multiple of WeightGrain, and so is last unless it is Out. A row's bits don't depend on the other rows,
+// unless the fingerprint says rows=placed, nor on the columns that are asked for. It panics where a slice is too short.
+func (s *Set) Linear(w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
+	if m == 0 || first == last {
 		return
+	}
+	if first < 0 || first%WeightGrain != 0 || last < first || last > w.Out || last%WeightGrain != 0 && last != w.Out {
+		panic(fmt.Sprintf("kernel: columns %d to %d of %d", first, last, w.Out))
 	}
 	check("x", x, m, w.In, w.In)
 	check("y", y, m, w.Out, ldy)
-	s.products.linear(s, w, y, ldy, x, m, add)
+	s.products.linear(s, w, first, last, y, ldy, x, m, add)
 }
