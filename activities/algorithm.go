@@ -18,6 +18,9 @@ const (
 	AlgorithmPPO Algorithm = "ppo"
 	// AlgorithmRejection imitates the best right completions of each problem; see [RejectionConfig].
 	AlgorithmRejection Algorithm = "rejection"
+	// AlgorithmDPO learns preferences: right completions against wrong ones, and better steps of search trees against worse; see
+	// [DPOConfig].
+	AlgorithmDPO Algorithm = "dpo"
 	// AlgorithmSupervised imitates further demonstrations and learns nothing from what was sampled; see [SupervisedConfig].
 	AlgorithmSupervised Algorithm = "supervised"
 )
@@ -70,11 +73,13 @@ func (j Job) algorithm() (algorithm, error) {
 		return proximal{j}, nil
 	case AlgorithmRejection:
 		return rejection{j}, nil
+	case AlgorithmDPO:
+		return preference{j}, nil
 	case AlgorithmSupervised:
 		return supervised{j}, nil
 	}
 	return nil, fmt.Errorf("algorithm %q: want one of %q: %w", j.Algorithm,
-		[]Algorithm{AlgorithmPPO, AlgorithmRejection, AlgorithmSupervised}, hone.ErrInvalid)
+		[]Algorithm{AlgorithmPPO, AlgorithmRejection, AlgorithmDPO, AlgorithmSupervised}, hone.ErrInvalid)
 }
 
 // ends says how each prompt of an iteration ended: exactly one state each, with the reason.

@@ -1,15 +1,19 @@
 package activities
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/dpo"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/sft"
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/storagetest"
 )
 
 // pupil is a small policy with the updater of its job's algorithm, and no database.
@@ -161,12 +165,18 @@ func TestAlgorithmsAreChosenByNameAndValidated(t *testing.T) {
 		edit func(*Job)
 		says string
 	}{
-		"unknown":              {func(j *Job) { j.Algorithm = "luck" }, `algorithm "luck": want one of`},
-		"rejection of noise":   {func(j *Job) { j.Algorithm, j.Reward.Noise = AlgorithmRejection, true }, "reward.noise is set"},
-		"nothing kept":         {func(j *Job) { j.Algorithm, j.Rejection.Keep = AlgorithmRejection, 0 }, "rejection: keep 0, window 1"},
-		"no traces":            {func(j *Job) { j.Algorithm, j.Supervised.Traces = AlgorithmSupervised, 0 }, "supervised: traces 0"},
-		"a bad learning rate":  {func(j *Job) { j.Algorithm, j.Supervised.SFT.LearningRate = AlgorithmSupervised, -1 }, "learning_rate is -1"},
-		"ppo without a name":   {func(j *Job) { j.Algorithm, j.PPO.Gamma = "", 2 }, "gamma is 2, must be in [0, 1]"},
+		"unknown":             {func(j *Job) { j.Algorithm = "luck" }, `algorithm "luck": want one of`},
+		"rejection of noise":  {func(j *Job) { j.Algorithm, j.Reward.Noise = AlgorithmRejection, true }, "reward.noise is set"},
+		"nothing kept":        {func(j *Job) { j.Algorithm, j.Rejection.Keep = AlgorithmRejection, 0 }, "rejection: keep 0, window 1"},
+		"no traces":           {func(j *Job) { j.Algorithm, j.Supervised.Traces = AlgorithmSupervised, 0 }, "supervised: traces 0"},
+		"a bad learning rate": {func(j *Job) { j.Algorithm, j.Supervised.SFT.LearningRate = AlgorithmSupervised, -1 }, "learning_rate is -1"},
+		"ppo without a name":  {func(j *Job) { j.Algorithm, j.PPO.Gamma = "", 2 }, "gamma is 2, must be in [0, 1]"},
+		"nothing to compare": {
+			func(j *Job) { j.Algorithm, j.Searched, j.DPO.PerProblem = AlgorithmDPO, 0, 0 }, "dpo: per_problem is 0 and searched is 0",
+		},
+		"preferences of one":   {func(j *Job) { j.Algorithm, j.Rollout.Group = AlgorithmDPO, 1 }, "rollout: group 1, want at least 2"},
+		"preferences of noise": {func(j *Job) { j.Algorithm, j.Reward.Noise = AlgorithmDPO, true }, "reward.noise is set"},
+		"steps never visited":  {func(j *Job) { j.Algorithm, j.DPO.Steps.Visits = AlgorithmDPO, 0 }, "visits 0"},
 		"what is not used may": {func(j *Job) { j.Algorithm, j.PPO.Gamma = AlgorithmRejection, 2 }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,4 +192,84 @@ func TestAlgorithmsAreChosenByNameAndValidated(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		})
 	}
+}
+
+func TestPreferencesOfSamplesAreLearned(t *testing.T) {
+	t.Parallel()
+	job := func(j *Job) { j.Algorithm, j.DPO.Loss.LearningRate, j.DPO.Loss.Epochs = AlgorithmRejection, 0.01, 4 }
+	s, params, _ := pupil(t, job)
+	s.algorithm = preference{s.job}
+	learner, err := dpo.NewLearner(params, kernel.Portable(), s.job.DPO.Loss, 1)
+	require.NoError(t, err)
+	reference, err := policy.NewTrainer(params.Clone(), kernel.Portable(), policy.TrainerOptions{})
+	require.NoError(t, err)
+	u := &preferenceUpdater{session: s, learner: learner, reference: reference}
+
+	texts := []string{"1 + 2 = 3 (left: 3)\n", "2 + 2 = 4 (left: 4)\n", "3 + 2 = 5 (left: 5)\n"}
+	told := sampled(t, s, 0, texts, []bool{false, true, false})
+	same := sampled(t, s, 1, texts, []bool{true, true, true})
+	right, wrong := logp(t, params, told[1]), logp(t, params, told[0])
+	out := teach(t, s, params, u, append(told, same...))
+	require.Greater(t, logp(t, params, told[1])-logp(t, params, told[0]), right-wrong+1)
+	require.Equal(t, 2.0, out.metrics["dpo_pairs"])
+	require.Equal(t, 2.0, out.metrics["dpo_pairs_samples"])
+	require.Zero(t, out.metrics["dpo_pairs_steps"])
+	require.Equal(t, 4.0, out.metrics["steps"])
+	require.Equal(t, 1.0, out.metrics["dpo_accuracy"])
+	state, _ := out.end(told)
+	require.Equal(t, storage.PromptTrained, state)
+	state, reason := out.end(same)
+	require.Equal(t, storage.PromptDropped, state)
+	require.Contains(t, reason, "no pair of a right and a wrong answer")
+
+	digest := params.Digest()
+	out = teach(t, s, params, u, same)
+	require.Zero(t, out.metrics["steps"])
+	require.Equal(t, digest, params.Digest())
+}
+
+// Trees come back from storage as they were grown, and their steps are learned beside the samples.
+func TestPreferencesOfStoredTreesAreLearned(t *testing.T) {
+	t.Parallel()
+	s, params, _ := pupil(t, func(j *Job) { j.Algorithm = AlgorithmRejection })
+	s.job.Algorithm, s.job.DPO.PerProblem, s.job.DPO.Loss.LearningRate = AlgorithmDPO, 0, 0.01
+	s.algorithm = preference{s.job}
+	s.deps.Store = storagetest.Open(t)
+	config, err := json.Marshal(s.job)
+	require.NoError(t, err)
+	run, err := s.deps.Store.CreateRun(t.Context(), storage.NewRun{Name: "trees", Config: config})
+	require.NoError(t, err)
+	s.run = run.ID
+	s.deps.Blobs, err = blob.OpenDir(t.TempDir())
+	require.NoError(t, err)
+	optimiser, err := policy.NewAdamW(params, s.algorithm.adamW())
+	require.NoError(t, err)
+	version, err := s.store(t.Context(), params, optimiser, state{})
+	require.NoError(t, err)
+	fence, err := s.deps.Store.AcquireLease(t.Context(), s.run, s.holder(), leaseTime)
+	require.NoError(t, err)
+	require.NoError(t, s.deps.Store.PublishFirst(t.Context(), s.run, fence, storage.First{Version: version}))
+	found := sampled(t, s, 0, []string{"1 + 2 = 3 (left: 3)\n"}, []bool{true})
+	line := &found[0].Trajectory
+	line.ID.Run, line.Source = run.ID, hone.SourceSearch
+	line.Logp, line.Values = make([]float32, len(line.Tokens)), make([]float32, len(line.Tokens))
+	line.Steps = []hone.Step{{Text: "1 + 2 = 3 (left: 3)", To: len(line.Tokens)}}
+	require.NoError(t, s.deps.Store.StartIteration(t.Context(), storage.Iteration{Run: run.ID, Prompts: 1}))
+	require.NoError(t, s.deps.Store.SaveShard(t.Context(), storage.Shard{
+		Key: storage.ShardKey{Run: run.ID}, Trajectories: []hone.Trajectory{*line}, Trees: []storage.Tree{{Nodes: []storage.Node{
+			{Parent: -1, Visits: 9},
+			{Node: 1, Depth: 1, Visits: 5, Q: 1, Action: "1 + 2 = 3 (left: 3)"},
+			{Node: 2, Depth: 1, Visits: 3, Action: "1 + 2 = 4 (left: 4)"},
+		}}},
+	}))
+
+	u, err := s.algorithm.open(t.Context(), s, params)
+	require.NoError(t, err)
+	before := logp(t, params, found[0])
+	out := teach(t, s, params, u, found)
+	require.Equal(t, 1.0, out.metrics["dpo_pairs_steps"])
+	require.Zero(t, out.metrics["dpo_pairs_samples"])
+	require.Greater(t, logp(t, params, found[0]), before)
+	ended, _ := out.end(found)
+	require.Equal(t, storage.PromptTrained, ended)
 }

@@ -47,6 +47,7 @@ type Job struct {
 	Algorithm  Algorithm        `json:"algorithm,omitempty" yaml:"algorithm"`
 	PPO        ppo.Config       `json:"ppo" yaml:"ppo"`
 	Rejection  RejectionConfig  `json:"rejection,omitzero" yaml:"rejection"`
+	DPO        DPOConfig        `json:"dpo,omitzero" yaml:"dpo"`
 	Supervised SupervisedConfig `json:"supervised,omitzero" yaml:"supervised"`
 }
 
@@ -76,7 +77,8 @@ func DefaultJob() Job {
 		Start:  StartConfig{Traces: 5000, Solve: 0.2, Walk: 0.8, SFT: sft.DefaultConfig()},
 		Cycles: 80, Prompts: 64, Searched: 8,
 		Rollout: rollout.DefaultConfig(), Reward: stack.DefaultConfig(),
-		Algorithm: AlgorithmPPO, PPO: ppo.DefaultConfig(), Rejection: DefaultRejectionConfig(), Supervised: DefaultSupervisedConfig(),
+		Algorithm: AlgorithmPPO, PPO: ppo.DefaultConfig(), Rejection: DefaultRejectionConfig(), DPO: DefaultDPOConfig(),
+		Supervised: DefaultSupervisedConfig(),
 	}
 }
 

@@ -108,7 +108,9 @@ func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() 
 
 func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, algorithm := range []activities.Algorithm{"", activities.AlgorithmRejection, activities.AlgorithmSupervised} {
+	for _, algorithm := range []activities.Algorithm{
+		"", activities.AlgorithmRejection, activities.AlgorithmDPO, activities.AlgorithmSupervised,
+	} {
 		t.Run(string(algorithm), func(t *testing.T) {
 			t.Parallel()
 			job := tiny()

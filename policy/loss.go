@@ -48,3 +48,22 @@ func (l *CrossEntropy) Set(weights []float32) {
 func (l *CrossEntropy) Build(_ int, out Outputs) (*gorgonia.Node, error) {
 	return op.WeightedSum(out.pack, out.Logp, &l.weights)
 }
+
+// Rows are what a policy says of the tokens of a batch, [N] each, as a [RowLoss] sees them; see [Outputs].
+type Rows struct{ Logp, Entropy []float64 }
+
+// RowLoss is a loss as plain arithmetic in float64 over the rows of a batch, for what is no sum over tokens.
+type RowLoss struct {
+	f func(rows, slopes Rows) float64
+}
+
+// NewRowLoss is the loss f, which writes the derivative in each element of rows into slopes, where it finds zeros. A row without a
+// target holds zeros, and its slopes are ignored.
+func NewRowLoss(f func(rows, slopes Rows) float64) *RowLoss { return &RowLoss{f} }
+
+// Build adds one operator.
+func (l *RowLoss) Build(_ int, out Outputs) (*gorgonia.Node, error) {
+	return op.RowLoss(out.pack, func(in, d [][]float64) float64 {
+		return l.f(Rows{Logp: in[0], Entropy: in[1]}, Rows{Logp: d[0], Entropy: d[1]})
+	}, out.Logp, out.Entropy)
+}

@@ -167,13 +167,19 @@ func (e *expander) good(p hone.Problem, text string) bool {
 	return len(checks) > 0 && checks[len(checks)-1].Good()
 }
 
+// The marks of steps that ended otherwise than by a line's end: the policy stopped, or a limit cut it off.
+const (
+	stopMark = "␄"
+	cutMark  = "…"
+)
+
 // stepKey names a step among its siblings: its text, with a mark where it ended otherwise than by a line's end.
 func stepKey(step string, end ending) string {
 	switch {
 	case end == stopped:
-		return step + "␄"
+		return step + stopMark
 	case end == cut && !strings.HasSuffix(step, stepEnd):
-		return step + "…"
+		return step + cutMark
 	default:
 		return strings.TrimSuffix(step, stepEnd)
 	}

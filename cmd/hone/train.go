@@ -37,7 +37,7 @@ A run has a name. Where a run of that name exists, train goes on with it under t
 Ctrl-C, after kill -9, after a crash of the machine, the same command ends in the same bytes. More --cycles extend it.
 
 Presets: ` + strings.Join(presetNames(), ", ") + `. Fields are set by their path: --set ppo.kl_coef=0.02 --set plan.eval_every=5.
-An update learns by PPO, or as --set algorithm=rejection or supervised says.`,
+An update learns by PPO, or as --set algorithm=rejection, dpo or supervised says.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.seedGiven, f.cyclesGiven = cmd.Flags().Changed("seed"), cmd.Flags().Changed("cycles")
