@@ -100,6 +100,6 @@ func (b Breakdown) Validate() error {
 
 // Scored is a trajectory with its reward.
 type Scored struct {
-	Trajectory Trajectory
-	Breakdown  Breakdown
+	Trajectory Trajectory `json:"trajectory"`
+	Breakdown  Breakdown  `json:"breakdown"`
 }

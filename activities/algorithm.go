@@ -48,13 +48,14 @@ type lesson struct {
 	// scored are the iteration's trajectories, in the order of their samples.
 	scored    []hone.Scored
 	optimiser *policy.AdamW
-	// beta is the coefficient of the divergence; an algorithm without one hands it on.
-	beta float64
+	// before is what moved with the version that the update starts from.
+	before state
 }
 
 // learned is what an update leaves beside the changed parameters.
 type learned struct {
-	beta float64
+	// beta and entropyCoef are the coefficients that the next update starts with; an algorithm without them hands them on.
+	beta, entropyCoef float64
 	// metrics are by the names of doc/metrics.md.
 	metrics map[string]float64
 	// targets are what was made of trajectories, if anything was.

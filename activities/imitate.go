@@ -167,7 +167,7 @@ func (i *imitator) imitate(ctx context.Context, l lesson, examples []sft.Example
 	for _, e := range examples {
 		tokens += len(e.Completion)
 	}
-	out := learned{beta: l.beta, metrics: map[string]float64{
+	out := learned{beta: l.before.Beta, entropyCoef: l.before.EntropyCoef, metrics: map[string]float64{
 		"imitated": float64(len(examples)), "imitation_tokens": float64(tokens), "learning_rate": rate, "steps": 0,
 	}}
 	if len(examples) == 0 {

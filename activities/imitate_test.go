@@ -34,12 +34,18 @@ func pupil(t *testing.T, edit func(*Job)) (*session, *policy.Params, updater) {
 	return s, params, u
 }
 
-// teach is one update of the pupil, with moments that start at zero.
-func teach(t *testing.T, s *session, params *policy.Params, u updater, scored []hone.Scored) learned {
+// mustAdamW is the algorithm's optimiser with moments that start at zero.
+func mustAdamW(t *testing.T, s *session, params *policy.Params) *policy.AdamW {
 	t.Helper()
 	optimiser, err := policy.NewAdamW(params, s.algorithm.adamW())
 	require.NoError(t, err)
-	out, err := u.update(t.Context(), lesson{scored: scored, optimiser: optimiser, beta: 0.25}, new(pulse))
+	return optimiser
+}
+
+// teach is one update of the pupil, with moments that start at zero.
+func teach(t *testing.T, s *session, params *policy.Params, u updater, scored []hone.Scored) learned {
+	t.Helper()
+	out, err := u.update(t.Context(), lesson{scored: scored, optimiser: mustAdamW(t, s, params), before: state{Beta: 0.25}}, new(pulse))
 	require.NoError(t, err)
 	require.Equal(t, 0.25, out.beta, "a coefficient that the algorithm has no use for is handed on")
 	return out

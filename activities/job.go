@@ -44,11 +44,13 @@ type Job struct {
 	Rollout  rollout.Config `json:"rollout" yaml:"rollout"`
 	Reward   stack.Config   `json:"reward" yaml:"reward"`
 	// Algorithm is how a cycle's trajectories change the policy; it reads the part of the job of its own name alone.
-	Algorithm  Algorithm        `json:"algorithm,omitempty" yaml:"algorithm"`
-	PPO        ppo.Config       `json:"ppo" yaml:"ppo"`
-	Rejection  RejectionConfig  `json:"rejection,omitzero" yaml:"rejection"`
-	DPO        DPOConfig        `json:"dpo,omitzero" yaml:"dpo"`
-	Supervised SupervisedConfig `json:"supervised,omitzero" yaml:"supervised"`
+	Algorithm Algorithm `json:"algorithm,omitempty" yaml:"algorithm"`
+	// Temperature is how the temperature of sampling changes over the cycles, from the rollout's own.
+	Temperature policy.Curve     `json:"temperature,omitzero" yaml:"temperature"`
+	PPO         ppo.Config       `json:"ppo" yaml:"ppo"`
+	Rejection   RejectionConfig  `json:"rejection,omitzero" yaml:"rejection"`
+	DPO         DPOConfig        `json:"dpo,omitzero" yaml:"dpo"`
+	Supervised  SupervisedConfig `json:"supervised,omitzero" yaml:"supervised"`
 }
 
 // StartConfig is the supervised start: traces of true steps that teach the format and the arithmetic, not the game.
@@ -123,6 +125,7 @@ func (j Job) Validate() error {
 		{"policy", shape.Validate()},
 		{"start", s.SFT.Validate()},
 		{"rollout", j.Rollout.Validate()},
+		{"temperature", j.coolest()},
 		{"reward", j.Reward.Validate()},
 	} {
 		if part.err != nil {
@@ -130,6 +133,22 @@ func (j Job) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// coolest reports a temperature that goes nowhere, or to 0, at which all samples are one.
+func (j Job) coolest() error {
+	c := j.Temperature
+	if (c.Shape == policy.ShapeLinear || c.Shape == policy.ShapeCosine) && c.To == 0 {
+		return fmt.Errorf("to is 0: want a number above 0: %w", hone.ErrInvalid)
+	}
+	return c.Validate()
+}
+
+// sampling is how the rollouts of a cycle are made.
+func (j Job) sampling(cycle int) rollout.Config {
+	c := j.Rollout
+	c.Sampling.Temperature = j.Temperature.At(c.Sampling.Temperature, cycle, j.Cycles)
+	return c
 }
 
 // shape is the policy's, with the tokenizer's vocabulary filled in.

@@ -169,7 +169,9 @@ type UpdateOutput struct {
 	ValueLoss  float64 `json:"value_loss"`
 	// GradNorm is the mean global norm before clipping.
 	GradNorm float64 `json:"grad_norm"`
-	Seconds  float64 `json:"seconds"`
+	// Alarm says why the run should be paused and looked at, where the guard of its configuration found a reason.
+	Alarm   string  `json:"alarm,omitempty"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Mode is how an evaluation answers. Values are stored; append only.
@@ -240,7 +242,7 @@ type Status string
 // The statuses with which a workflow leaves a run.
 const (
 	StatusSucceeded Status = "succeeded"
-	// StatusPaused is a run stopped on request after a whole cycle.
+	// StatusPaused is a run stopped after a whole cycle, on request or because a guard found a reason.
 	StatusPaused    Status = "paused"
 	StatusFailed    Status = "failed"
 	StatusCancelled Status = "cancelled"

@@ -90,7 +90,7 @@ func (u *preferenceUpdater) update(ctx context.Context, l lesson, p *pulse) (lea
 		pairs = append(pairs, steps...)
 	}
 	rate := job.DPO.Loss.Schedule(job.Cycles).At(l.iteration)
-	out := learned{beta: l.beta, metrics: map[string]float64{
+	out := learned{beta: l.before.Beta, entropyCoef: l.before.EntropyCoef, metrics: map[string]float64{
 		"steps": 0, "learning_rate": rate, "dpo_pairs": 0,
 		"dpo_pairs_samples": float64(samples), "dpo_pairs_steps": float64(len(pairs) - samples),
 	}}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,17 +35,8 @@ func (a proximal) validate() error {
 
 func (a proximal) adamW() policy.AdamWConfig { return a.job.PPO.AdamW() }
 
-func (a proximal) open(ctx context.Context, s *session, params *policy.Params) (updater, error) {
-	u := &proximalUpdater{job: a.job}
-	temperature := float32(a.job.Rollout.Sampling.Temperature)
-	var err error
-	if a.job.PPO.KLCoef > 0 {
-		if u.reference, err = s.reference(ctx, temperature); err != nil {
-			return nil, err
-		}
-	}
-	u.learner, err = ppo.NewLearner(params, s.deps.Kernels, a.job.PPO, temperature)
-	return u, err
+func (a proximal) open(_ context.Context, s *session, params *policy.Params) (updater, error) {
+	return &proximalUpdater{session: s, params: params}, nil
 }
 
 // reference scores under version 0.
@@ -62,17 +54,40 @@ func (s *session) reference(ctx context.Context, temperature float32) (*policy.T
 
 // proximalUpdater runs the updates of package ppo.
 type proximalUpdater struct {
-	job     Job
-	learner *ppo.Learner
-	// reference scores under version 0; nil where divergence costs nothing.
-	reference *policy.Trainer
+	*session
+
+	params *policy.Params
+	// learner and reference are built for a temperature, and again where the next cycle has another. reference is nil where divergence
+	// costs nothing.
+	temperature float32
+	learner     *ppo.Learner
+	reference   *policy.Trainer
+}
+
+// heat readies learner and reference for samples drawn at a temperature.
+func (u *proximalUpdater) heat(ctx context.Context, temperature float32) (err error) {
+	if u.learner != nil && u.temperature == temperature {
+		return nil
+	}
+	if u.job.PPO.KLCoef > 0 {
+		if u.reference, err = u.session.reference(ctx, temperature); err != nil {
+			return err
+		}
+	}
+	u.temperature = temperature
+	u.learner, err = ppo.NewLearner(u.params, u.deps.Kernels, u.job.PPO, temperature)
+	return err
 }
 
 func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learned, error) {
+	if err := u.heat(ctx, float32(u.job.sampling(l.iteration).Sampling.Temperature)); err != nil {
+		return learned{}, err
+	}
 	phase := ""
 	result, err := u.learner.Update(ctx, ppo.UpdateInput{
-		Config: u.job.PPO, Optimizer: l.optimiser, Reference: u.reference, Trajectories: l.scored,
-		Seed: hone.Seed(u.job.Seed, "update", l.iteration), Beta: l.beta,
+		Config: u.job.PPO.At(l.iteration, u.job.Cycles), Optimizer: l.optimiser, Reference: u.reference, Trajectories: l.scored,
+		Seed: hone.Seed(u.job.Seed, "update", l.iteration), Beta: l.before.Beta, EntropyCoef: l.before.EntropyCoef,
+		Version: l.iteration, Number: l.iteration, MaxTokens: u.job.Rollout.MaxTokens,
 		LearningRate: u.job.PPO.Schedule(u.job.Cycles).At(l.iteration),
 		Progress: func(at ppo.Progress) {
 			if at.Phase != phase {
@@ -82,7 +97,7 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 			p.at(at.Done, at.Total)
 		},
 	})
-	if err != nil {
+	if err := errors.Join(err, u.inspect(l, result.Skipped)); err != nil {
 		return learned{}, err
 	}
 	metrics, err := numbers(result.Stats)
@@ -90,14 +105,51 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 		return learned{}, err
 	}
 	maps.Copy(metrics, result.Stats.Usage.Metrics())
+	maps.Copy(metrics, result.Stats.BlockMetrics())
 	trained := make(map[int]bool)
 	for _, t := range result.Targets {
 		trained[t.ID.Sample] = true
 	}
-	return learned{
+	out := learned{
 		beta: result.Beta, metrics: metrics, targets: targetsOf(l.scored, result.Targets),
 		end: func(group []hone.Scored) (storage.PromptState, string) { return u.end(group, trained) },
-	}, nil
+	}
+	if u.job.PPO.EntropyTarget > 0 {
+		out.entropyCoef = result.EntropyCoef
+	}
+	return out, nil
+}
+
+// inspection is what is kept of steps that were not taken, for a person to look at.
+type inspection struct {
+	Iteration int               `json:"iteration"`
+	Skipped   []ppo.SkippedStep `json:"skipped"`
+	// Trajectories are those of all skipped steps.
+	Trajectories []hone.Scored `json:"trajectories"`
+}
+
+// inspect keeps the steps that were not taken, with their trajectories.
+func (u *proximalUpdater) inspect(l lesson, skipped []ppo.SkippedStep) error {
+	if len(skipped) == 0 || u.deps.Inspect == nil {
+		return nil
+	}
+	in := make(map[hone.TrajectoryID]bool)
+	for _, step := range skipped {
+		for _, id := range step.Samples {
+			in[id] = true
+		}
+	}
+	record := inspection{Iteration: l.iteration, Skipped: skipped}
+	for _, one := range l.scored {
+		if in[one.Trajectory.ID] {
+			record.Trajectories = append(record.Trajectories, one)
+		}
+	}
+	raw, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("encode skipped steps of cycle %d: %w", l.iteration, err)
+	}
+	return u.deps.Inspect(u.run, fmt.Sprintf("skipped-%d.json", l.iteration), raw)
 }
 
 // end says how a prompt ended, given the samples that the policy gradient was trained on.

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/storage"
 )
 
@@ -80,7 +81,12 @@ func (s *session) updateOutput(ctx context.Context, in UpdateInput) (UpdateOutpu
 	if err != nil {
 		return UpdateOutput{}, err
 	}
+	alarm, err := s.alarm(ctx, in.Iteration)
+	if err != nil {
+		return UpdateOutput{}, err
+	}
 	return UpdateOutput{
+		Alarm:   alarm,
 		Version: in.Behaviour + 1, Manifest: string(version.Manifest()),
 		Trajectories: int(m["sampled"]) + int(m["imitated"]), Tokens: int64(m["tokens"]) + int64(m["imitation_tokens"]),
 		Steps: int(m["steps"]),
@@ -89,4 +95,25 @@ func (s *session) updateOutput(ctx context.Context, in UpdateInput) (UpdateOutpu
 		Entropy:      finite(m["entropy"]), PolicyLoss: finite(m["policy_loss"]), ValueLoss: finite(m["value_loss"]),
 		GradNorm: finite(m["grad_norm"]),
 	}, nil
+}
+
+// alarm is what the run's guard says of an iteration, from the numbers that are stored of it and of those before.
+func (s *session) alarm(ctx context.Context, iteration int) (string, error) {
+	guard := s.job.PPO.Guard
+	if guard == (ppo.Guard{}) || s.job.Algorithm != AlgorithmPPO && s.job.Algorithm != "" {
+		return "", nil
+	}
+	var history []ppo.Health
+	for i := max(0, iteration+1-guard.Window()); i <= iteration; i++ {
+		m, err := s.deps.Store.IterationMetrics(ctx, s.run, i)
+		if err != nil {
+			return "", err
+		}
+		h := ppo.Health{Entropy: m["entropy"], KL: m["kl_ref_k3"], Length: m["length_mean"], Reward: m["reward"]}
+		if judged := m["outcome_right"] + m["outcome_wrong"]; judged > 0 {
+			h.Accuracy = m["outcome_right"] / judged
+		}
+		history = append(history, h)
+	}
+	return guard.Alarm(history), nil
 }

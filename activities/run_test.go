@@ -16,7 +16,9 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/advantage"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/storage/storagetest"
@@ -119,6 +121,32 @@ func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
 			testInterruptions(t, job)
 		})
 	}
+}
+
+// What is steered from update to update, and what changes by cycle, goes on after an interruption as it would have.
+func TestRunOfSchedulesAndControllersIsTheSame(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.Cycles = 3
+	job.Temperature = policy.Curve{Shape: policy.ShapeLinear, To: 0.8}
+	job.PPO.Loss, job.PPO.Aggregation, job.PPO.Advantage = ppo.LossGSPO, ppo.AggregateSequenceMean, advantage.GRPO
+	job.PPO.EntropyCoef, job.PPO.EntropyTarget, job.PPO.EntropyStep, job.PPO.CriticWarmup = 0.01, 2, 0.005, 1
+	job.PPO.Importance.Truncate, job.PPO.Shaping.OverlongBuffer, job.PPO.Shaping.OverlongPenalty = 2, 8, 0.5
+	job.PPO.Schedules.ClipHigh = policy.Curve{Shape: policy.ShapeCosine, To: 0.2}
+	testInterruptions(t, job)
+}
+
+// A guard finds its reason in what is stored, so a second call finds the same.
+func TestGuardStopsARunThatCollapses(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.PPO.Guard.EntropyFloor, job.PPO.Guard.LengthMax = 100, 1000
+	w := setup(t)
+	run := w.prepare(w.process(), "guarded", job).Run
+	_, err := w.process().SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	require.Contains(t, w.cycle(run, 0, 1, 2, w.process).Alarm, "is below guard.entropy_floor 100")
+	require.Empty(t, w.cycle(run, 1, 1, 1, w.process).Alarm, "it was told to go on")
 }
 
 func testInterruptions(t *testing.T, job activities.Job) {

@@ -145,7 +145,7 @@ func (s *session) roller(ctx context.Context, version int) (*rollout.Roller, err
 	if err != nil {
 		return nil, err
 	}
-	return rollout.New(engine, s.token, s.task, s.job.Rollout)
+	return rollout.New(engine, s.token, s.task, s.job.sampling(version))
 }
 
 // origin says where the trajectories of an iteration come from.

@@ -22,8 +22,19 @@ const leaseTime = 10 * time.Minute
 type state struct {
 	// Beta is the coefficient of the divergence that the next update starts with.
 	Beta float64 `json:"beta"`
+	// EntropyCoef is the coefficient of the entropy that the next update starts with, where it is steered to a target.
+	EntropyCoef float64 `json:"entropy_coef,omitempty"`
 	// Prompts is how many problems have been dealt so far: the data cursor.
 	Prompts int `json:"prompts"`
+}
+
+// firstState moves with version 0.
+func (j Job) firstState() state {
+	first := state{Beta: j.PPO.KLCoef}
+	if j.PPO.EntropyTarget > 0 {
+		first.EntropyCoef = j.PPO.EntropyCoef
+	}
+	return first
 }
 
 // SupervisedStart trains and publishes version 0.
@@ -77,7 +88,7 @@ func (s *session) start(ctx context.Context, p *pulse) error {
 		return err
 	}
 	p.phase("store version 0", "")
-	version, err := s.store(ctx, params, optimiser, state{Beta: s.job.PPO.KLCoef})
+	version, err := s.store(ctx, params, optimiser, s.job.firstState())
 	if err != nil {
 		return err
 	}

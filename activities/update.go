@@ -66,7 +66,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	}()
 	loaded := p.seconds()
 	result, err := current.updater.update(ctx, lesson{
-		iteration: in.Iteration, scored: scored, optimiser: current.optimiser, beta: before.Beta,
+		iteration: in.Iteration, scored: scored, optimiser: current.optimiser, before: before,
 	}, p)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	taught := p.seconds()
 	p.phase("store version", "")
 	version, err := s.store(ctx, current.params, current.optimiser, state{
-		Beta: result.beta, Prompts: (in.Iteration + 1) * s.job.Prompts,
+		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: (in.Iteration + 1) * s.job.Prompts,
 	})
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func gradients(t testing.TB, p *policy.Params, seed uint64) *policy.Params {
 	return g
 }
 
-func TestStepIsAdamWWithGlobalClip(t *testing.T) {
+func TestChecklist35StepIsAdamWWithOneGlobalClip(t *testing.T) {
 	t.Parallel()
 	const rate, tolerance = 1e-2, 1e-5
 	c := policy.AdamWConfig{Beta1: 0.8, Beta2: 0.9, Eps: 1e-5, WeightDecay: 0.1, ClipNorm: 0.5}
@@ -180,4 +180,44 @@ func TestSchedule(t *testing.T) {
 			require.LessOrEqual(t, s.At(i), s.Peak)
 		}
 	})
+}
+
+func TestScheduleHasItsShape(t *testing.T) {
+	t.Parallel()
+	for shape, half := range map[policy.Shape]float64{"": 5, policy.ShapeCosine: 5, policy.ShapeLinear: 5, policy.ShapeConstant: 8} {
+		s := policy.Schedule{Shape: shape, Warmup: 4, Total: 14, Peak: 8, Floor: 2}
+		require.NoError(t, s.Validate())
+		require.InDelta(t, 4, s.At(1), 1e-12)
+		require.InDelta(t, half, s.At(9), 1e-12, shape)
+	}
+	quarter := policy.Schedule{Shape: policy.ShapeLinear, Total: 8, Peak: 8}
+	require.InDelta(t, 6, quarter.At(2), 1e-12)
+	require.InDelta(t, 8, policy.Schedule{Shape: policy.ShapeConstant, Total: 8, Peak: 8}.At(99), 0)
+	require.ErrorIs(t, policy.Schedule{Shape: "steps", Total: 8, Peak: 8}.Validate(), hone.ErrInvalid)
+}
+
+// A curve starts at the setting's own value, and its last step and all after have the other.
+func TestCurve(t *testing.T) {
+	t.Parallel()
+	linear := policy.Curve{Shape: policy.ShapeLinear, To: 3}
+	cosine := policy.Curve{Shape: policy.ShapeCosine, To: 3}
+	for step, want := range map[int]float64{-1: 1, 0: 1, 1: 1.5, 2: 2, 4: 3, 9: 3} {
+		require.InDelta(t, want, linear.At(1, step, 5), 1e-12)
+	}
+	require.InDelta(t, 2, cosine.At(1, 2, 5), 1e-12)
+	require.InDelta(t, 2-math.Sqrt2/2, cosine.At(1, 1, 5), 1e-12)
+	require.InDelta(t, 3, cosine.At(1, 4, 5), 0)
+	for _, still := range []policy.Curve{{}, {Shape: policy.ShapeConstant}} {
+		require.NoError(t, still.Validate())
+		require.InDelta(t, 1, still.At(1, 3, 5), 0)
+		require.InDelta(t, 1, still.At(1, 9, 5), 0)
+	}
+	for _, bad := range []policy.Curve{
+		{To: 1},
+		{Shape: "steps"},
+		{Shape: policy.ShapeLinear, To: -1},
+		{Shape: policy.ShapeCosine, To: math.NaN()},
+	} {
+		require.ErrorIs(t, bad.Validate(), hone.ErrInvalid)
+	}
 }

@@ -53,6 +53,28 @@ const (
 	nameValueBias   = "value_head.bias"
 )
 
+// The blocks that tensors belong to, beside those of the layers, "layer_0" and so on.
+const (
+	BlockEmbedding = "embedding"
+	BlockFinal     = "final"
+	BlockValueHead = "value_head"
+)
+
+// Block is the part of the policy that a tensor belongs to: the embedding, a layer, what follows the last layer, or the value head.
+func (t Tensor) Block() string {
+	switch t.Name {
+	case nameEmbedding:
+		return BlockEmbedding
+	case nameValueWeight, nameValueBias:
+		return BlockValueHead
+	}
+	if rest, ok := strings.CutPrefix(t.Name, "model.layers."); ok {
+		number, _, _ := strings.Cut(rest, ".")
+		return "layer_" + number
+	}
+	return BlockFinal
+}
+
 func layerName(layer int, part string) string {
 	return fmt.Sprintf("model.layers.%d.%s.weight", layer, part)
 }

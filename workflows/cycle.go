@@ -76,6 +76,9 @@ func (t *training) cycle(ctx workflow.Context) error {
 	cycle.Seconds = workflow.Now(ctx).Sub(began).Seconds()
 	t.state.Version, t.manifest = cycle.Update.Version, cycle.Update.Manifest
 	t.state.Last = &cycle
+	if cycle.Update.Alarm != "" {
+		t.state.Stopping, t.state.Alarm = true, cycle.Update.Alarm
+	}
 	return nil
 }
 

@@ -59,6 +59,8 @@ type Progress struct {
 	Started time.Time `json:"started"`
 	// Stopping is true once a stop has been asked for.
 	Stopping bool `json:"stopping,omitempty"`
+	// Alarm says why the run is stopping where nobody asked for it.
+	Alarm string `json:"alarm,omitempty"`
 	// Start are the evaluations of version 0, Latest the newest ones of a later version.
 	Start  []activities.Evaluation `json:"start,omitempty"`
 	Latest []activities.Evaluation `json:"latest,omitempty"`

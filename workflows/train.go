@@ -45,8 +45,10 @@ type Carry struct {
 // TrainResult is how a run ended, when it ended without an error.
 type TrainResult struct {
 	Run hone.RunID `json:"run"`
-	// Status is succeeded, or paused where the run was stopped on request; a paused run has no Final and no Weights.
+	// Status is succeeded, or paused where the run was stopped on request or by its guard; a paused run has no Final and no Weights.
 	Status activities.Status `json:"status"`
+	// Reason says why a run is paused.
+	Reason string `json:"reason,omitempty"`
 	// Version is the run's newest policy version, Manifest its digest and Weights the digest of its weights file.
 	Version  int    `json:"version"`
 	Manifest string `json:"manifest"`
@@ -180,13 +182,19 @@ func (t *training) publish(ctx workflow.Context, final []activities.Evaluation) 
 	return result, nil
 }
 
-// pause ends a run that was asked to stop. The same command goes on with it.
+// pause ends a run that was asked to stop, or whose guard asked for it. The same command goes on with it.
 func (t *training) pause(ctx workflow.Context) (TrainResult, error) {
-	reason := fmt.Sprintf("stopped on request after %d of %d cycles", t.state.Version, t.state.Cycles)
+	cause := "on request"
+	if t.state.Alarm != "" {
+		cause = "to be looked at (" + t.state.Alarm + ")"
+	}
+	reason := fmt.Sprintf("stopped %s after %d of %d cycles", cause, t.state.Version, t.state.Cycles)
 	if err := t.finish(ctx, activities.StatusPaused, reason); err != nil {
 		return TrainResult{}, err
 	}
-	return t.result(ctx, activities.StatusPaused), nil
+	result := t.result(ctx, activities.StatusPaused)
+	result.Reason = reason
+	return result, nil
 }
 
 func (t *training) result(ctx workflow.Context, status activities.Status) TrainResult {

@@ -74,6 +74,37 @@ func TestStopEndsTheRunAfterTheCycle(t *testing.T) {
 	b.AssertActivityNotCalled(t, "Publish", mock.Anything, mock.Anything)
 }
 
+// A guard that found a reason pauses the run after the cycle, with the reason; started again, the run goes on.
+func TestAlarmPausesTheRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.OnActivity(b.act.Update, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
+			b.head = in.Behaviour + 1
+			out := activities.UpdateOutput{Version: b.head, Manifest: "trained"}
+			if b.head == 2 {
+				out.Alarm = "entropy 0.05 is below guard.entropy_floor 0.1"
+			}
+			return out, nil
+		})
+	b.mockAll()
+	b.train(input(5))
+	const reason = "stopped to be looked at (entropy 0.05 is below guard.entropy_floor 0.1) after 2 of 5 cycles"
+	result := b.result()
+	require.Equal(t, activities.StatusPaused, result.Status)
+	require.Equal(t, reason, result.Reason)
+	require.Equal(t, 2, result.Version)
+	require.Equal(t, []activities.FinishInput{{Run: runID, Status: activities.StatusPaused, Reason: reason}}, b.finished)
+	b.AssertActivityNotCalled(t, "Publish", mock.Anything, mock.Anything)
+
+	again := newBench(t)
+	again.head = 2
+	again.mockAll()
+	again.train(input(5))
+	require.Equal(t, activities.StatusSucceeded, again.result().Status)
+	require.Equal(t, 5, again.result().Version)
+}
+
 func TestStopInTheLastCycleChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -71,7 +72,7 @@ func (t *training) run(ctx context.Context) error {
 	if err := errors.Join(t.config.save(d.config(t.name)), savePuzzles(d.puzzles(t.name), t.keep)); err != nil {
 		return d.fail(err)
 	}
-	act := activities.New(activities.Deps{Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit})
+	act := activities.New(activities.Deps{Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit, Inspect: t.inspect})
 	t.view = t.app.newView()
 	t.introduce(kernels)
 	defer t.view.close()
@@ -80,11 +81,20 @@ func (t *training) run(ctx context.Context) error {
 		return err
 	}
 	if result.Status == activities.StatusPaused {
-		t.view.note(fmt.Sprintf("%s was stopped on request after %d cycles. To go on: %s", t.name, result.Version, t.app.again()))
+		t.view.note(fmt.Sprintf("%s was %s. To go on: %s", t.name, result.Reason, t.app.again()))
 		return nil
 	}
 	ends := evaluated{version: result.Version, weights: result.Weights, start: result.Start, final: result.Final}
 	return t.conclude(ctx, ends)
+}
+
+// inspect keeps a file beside the run's configuration, for a person to look at.
+func (t *training) inspect(_ hone.RunID, name string, content []byte) error {
+	d := t.servers.data
+	if err := writeFile(filepath.Join(filepath.Dir(d.config(t.name)), name), content, 0o644); err != nil {
+		return d.fail(err)
+	}
+	return nil
 }
 
 // introduce says what is going to happen, and with what.

@@ -150,6 +150,10 @@ func TestGoldenWhiten(t *testing.T) {
 	g := readGolden[struct{}, input, episodeWant](t, "g10_whiten.json")
 	Whiten(g.Input.Values, nil)
 	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
+
+	g = readGolden[struct{}, input, episodeWant](t, "g10_no_shift.json")
+	RescaleAboutMean(g.Input.Values, nil)
+	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
 }
 
 // pick is the values at the positions.

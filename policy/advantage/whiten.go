@@ -21,7 +21,7 @@ func Whiten(values []float64, mask []bool) {
 	}
 }
 
-// Rescale is [Whiten] without the shift: it divides by the same deviation and leaves 0 where it is. Group advantages are centred
+// Rescale is [Whiten] about 0: it divides by the same deviation and leaves 0 where it is. Group advantages are centred
 // already, each on its own group, and a group of one must stay at 0.
 func Rescale(values []float64, mask []bool) {
 	_, variance := Moments(values, mask)
@@ -29,6 +29,18 @@ func Rescale(values []float64, mask []bool) {
 	for i := range values {
 		if mask == nil || mask[i] {
 			values[i] *= scale
+		}
+	}
+}
+
+// RescaleAboutMean is [Whiten] without the shift: it divides the distance from the mean by the same deviation and leaves the mean where
+// it is, as rewards need whose sign says something.
+func RescaleAboutMean(values []float64, mask []bool) {
+	mean, variance := Moments(values, mask)
+	scale := 1 / math.Sqrt(variance+whitenFloor)
+	for i := range values {
+		if mask == nil || mask[i] {
+			values[i] = (values[i]-mean)*scale + mean
 		}
 	}
 }

@@ -258,7 +258,7 @@ func TestUpdateIsAdamW(t *testing.T) {
 
 // The place of epsilon shows in the first step on a tiny gradient: outside the corrected root as in PyTorch it is -9.90e-4, inside
 // the uncorrected one as in the first TensorFlow -7.60e-4.
-func TestUpdatePutsEpsilonWherePyTorchDoes(t *testing.T) {
+func TestChecklist34UpdatePutsEpsilonWherePyTorchDoes(t *testing.T) {
 	t.Parallel()
 	w, m, v := []float32{0}, []float32{0}, []float32{0}
 	a := kernel.AdamW{Rate: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, GradScale: 1, Correction1: 0.1, Correction2: 0.001}

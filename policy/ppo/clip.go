@@ -45,6 +45,23 @@ func policyTerm(delta, advantage float64, b clipBounds) (loss, slope float64, si
 	return loss, slope, side
 }
 
+// cispoTerm is one token's policy loss with a bounded weight, its derivative in the new log-probability, and the bound that decided the
+// weight, which is held fixed in the derivative.
+//
+//	loss = -w * A * logp,   w = clip(exp(clamp(logp - logpOld, -20, 20)), 1-low, 1+high)
+//
+// Chen et al. 2025, arXiv:2506.13585, eq. 4 and 5.
+func cispoTerm(logp, delta, advantage float64, b clipBounds) (loss, slope float64, side clipSide) {
+	w := math.Exp(clampLogRatio(delta))
+	switch {
+	case w < 1-b.low:
+		w, side = 1-b.low, clipLow
+	case w > 1+b.high:
+		w, side = 1+b.high, clipHigh
+	}
+	return -w * advantage * logp, -w * advantage, side
+}
+
 // valueTerm is one token's value loss, its derivative in the new value, and whether the clip decided it.
 //
 //	loss = max((v - R)^2, (clip(v, vOld-c, vOld+c) - R)^2) / 2

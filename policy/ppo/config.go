@@ -10,33 +10,6 @@ import (
 	"github.com/hone-rl/hone/policy/advantage"
 )
 
-// KLPenalty chooses where the KL divergence from the reference policy is charged. It is charged in one place only.
-type KLPenalty string
-
-// The places to charge the KL divergence.
-const (
-	// KLInReward subtracts kl_coef * k1 from each token's reward, so that a token also answers for the divergence it leads to.
-	KLInReward KLPenalty = "reward"
-	// KLInLossK2 adds kl_coef * mean(k2) to the loss. On the policy's own samples its gradient is that of the divergence.
-	KLInLossK2 KLPenalty = "loss_k2"
-	// KLInLossK3 adds kl_coef * mean(k3) to the loss. Its value is a good estimate, its gradient is that of the reverse
-	// divergence, and it is offered because GRPO does so.
-	KLInLossK3 KLPenalty = "loss_k3"
-)
-
-// Truncation says what the state after the last token of a trajectory that met the token limit is worth.
-type Truncation string
-
-// The treatments of a trajectory that met the token limit.
-const (
-	// TruncationBootstrap takes the value head's word for it: the limit is no part of the problem. Where the verifier calls a
-	// completion without an answer wrong, this makes running on worth more than a wrong answer, and a policy may learn to.
-	TruncationBootstrap Truncation = "bootstrap"
-	// TruncationTerminal takes it as worth nothing: the limit is part of the problem, as it is where a policy is evaluated
-	// under the same limit. Pardo et al. 2018, arXiv:1712.00378, draw the distinction.
-	TruncationTerminal Truncation = "terminal"
-)
-
 // Config is everything an update can be told. The zero value is not valid; start from [DefaultConfig].
 type Config struct {
 	// Estimator says how advantages are estimated; its fields stand among these.
@@ -48,6 +21,12 @@ type Config struct {
 	// Truncation says what follows the token limit.
 	Truncation Truncation `yaml:"truncation" json:"truncation"`
 
+	// Loss is the policy's loss.
+	Loss LossKind `yaml:"loss" json:"loss"`
+	// Aggregation says how the losses of tokens become one number: those of policy, value, entropy and divergence alike.
+	Aggregation Aggregation `yaml:"aggregation" json:"aggregation"`
+	// SequenceTokens is the constant that seq_mean_token_sum divides by, in tokens, such as the token limit; >= 0, and 0 is 1.
+	SequenceTokens int `yaml:"sequence_tokens" json:"sequence_tokens"`
 	// ClipLow is how far below 1 the probability ratio may take part in the gradient, in (0, 1].
 	ClipLow float64 `yaml:"clip_low" json:"clip_low"`
 	// ClipHigh is how far above 1, > 0. More than ClipLow lets rare tokens grow (arXiv:2503.14476, section 3.1).
@@ -63,6 +42,10 @@ type Config struct {
 	ValueDetached bool `yaml:"value_detached" json:"value_detached"`
 	// EntropyCoef weighs the entropy bonus, >= 0, in reward a nat.
 	EntropyCoef float64 `yaml:"entropy_coef" json:"entropy_coef"`
+	// EntropyTarget is the entropy that a controller of the coefficient steers to, in nats a token, >= 0; 0 keeps EntropyCoef as it is.
+	EntropyTarget float64 `yaml:"entropy_target" json:"entropy_target"`
+	// EntropyStep is what the controller changes the coefficient by in one update, >= 0; see [EntropyController].
+	EntropyStep float64 `yaml:"entropy_step" json:"entropy_step"`
 	// ImitationCoef weighs the cross-entropy on trajectories found by search, >= 0; 0 leaves them out.
 	ImitationCoef float64 `yaml:"imitation_coef" json:"imitation_coef"`
 
@@ -75,6 +58,18 @@ type Config struct {
 	// KLHorizon is the number of trajectories over which the controller acts, > 0.
 	KLHorizon float64 `yaml:"kl_horizon" json:"kl_horizon"`
 
+	// Importance is how samples of another policy than the one that learns are treated.
+	Importance Importance `yaml:"importance" json:"importance"`
+	// Shaping changes rewards before anything is charged to them.
+	Shaping Shaping `yaml:"shaping" json:"shaping"`
+	// Schedules change settings over the cycles of a run.
+	Schedules Schedules `yaml:"schedules" json:"schedules"`
+	// Guard watches for a collapse.
+	Guard Guard `yaml:"guard" json:"guard"`
+
+	// CriticWarmup is the number of updates at the start of a run that train the value head alone, >= 0. They count as updates in every
+	// schedule.
+	CriticWarmup int `yaml:"critic_warmup" json:"critic_warmup"`
 	// Epochs is how many times an update goes through its trajectories, >= 1.
 	Epochs int `yaml:"epochs" json:"epochs"`
 	// Minibatches is the number of steps of the optimiser an epoch, >= 1; no more than there are sampled trajectories are made.
@@ -102,6 +97,8 @@ func DefaultConfig() Config {
 	return Config{
 		Estimator:     advantage.Estimator{Advantage: advantage.GAE, Gamma: 1, Lambda: 0.95},
 		Truncation:    TruncationBootstrap,
+		Loss:          LossClip,
+		Aggregation:   AggregateTokenMean,
 		ClipLow:       0.2,
 		ClipHigh:      0.28,
 		ValueClip:     0.2,
@@ -135,19 +132,35 @@ func (c Config) Validate() error {
 	atLeastZero := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	positive := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 
+	want(known(c.Loss, LossClip, LossCISPO, LossGSPO), "loss", c.Loss, "clip, cispo or gspo")
+	want(known(c.Aggregation, AggregateTokenMean, AggregateSequenceMean, AggregateSequenceSum),
+		"aggregation", c.Aggregation, "token_mean, seq_mean_token_mean or seq_mean_token_sum")
+	want(c.Loss != LossGSPO || c.Aggregation == AggregateSequenceMean,
+		"aggregation", c.Aggregation, "seq_mean_token_mean with gspo, whose loss is one number a sequence")
+	want(c.SequenceTokens >= 0, "sequence_tokens", c.SequenceTokens, "at least 0")
+	want(c.SequenceTokens == 0 || c.Aggregation == AggregateSequenceSum,
+		"sequence_tokens", c.SequenceTokens, "0 with "+string(c.Aggregation)+", which has no constant to divide by")
 	want(c.Truncation == TruncationBootstrap || c.Truncation == TruncationTerminal, "truncation", c.Truncation, "bootstrap or terminal")
 	want(atLeastZero(c.GroupSpread), "group_spread", c.GroupSpread, "at least 0")
 	want(c.ClipLow > 0 && c.ClipLow <= 1, "clip_low", c.ClipLow, "in (0, 1]")
 	want(positive(c.ClipHigh), "clip_high", c.ClipHigh, "above 0")
+	want(c.DualClip == 0 || c.Loss != LossCISPO, "dual_clip", c.DualClip, "0 with cispo, whose weights are bounded already")
 	want(c.DualClip == 0 || c.DualClip > 1 && !math.IsInf(c.DualClip, 0), "dual_clip", c.DualClip, "0 or above 1")
 	want(atLeastZero(c.ValueClip), "value_clip", c.ValueClip, "at least 0")
 	want(atLeastZero(c.ValueCoef), "value_coef", c.ValueCoef, "at least 0")
 	want(c.ValueCoef != 0 || c.Advantage != advantage.GAE, "value_coef", c.ValueCoef,
 		"above 0 with gae, whose advantages need a value head that learns; the other estimators need none")
 	want(atLeastZero(c.EntropyCoef), "entropy_coef", c.EntropyCoef, "at least 0")
+	want(atLeastZero(c.EntropyTarget), "entropy_target", c.EntropyTarget, "at least 0")
+	want(atLeastZero(c.EntropyStep), "entropy_step", c.EntropyStep, "at least 0")
+	want((c.EntropyTarget > 0) == (c.EntropyStep > 0), "entropy_step", c.EntropyStep, "above 0 with an entropy_target, and 0 without")
+	want(c.CriticWarmup >= 0, "critic_warmup", c.CriticWarmup, "at least 0")
+	want(c.CriticWarmup == 0 || c.ValueCoef > 0, "critic_warmup", c.CriticWarmup, "0 without a value_coef: nothing would learn")
 	want(atLeastZero(c.ImitationCoef), "imitation_coef", c.ImitationCoef, "at least 0")
-	want(c.KLPenalty == KLInReward || c.KLPenalty == KLInLossK2 || c.KLPenalty == KLInLossK3,
-		"kl_penalty", c.KLPenalty, "reward, loss_k2 or loss_k3")
+	want(c.KLPenalty != "loss_k1", "kl_penalty", c.KLPenalty,
+		"another: the gradient of k1 in the loss is 0 in expectation, so it holds nothing")
+	want(known(c.KLPenalty, "loss_k1", KLInReward, KLInLossK2, KLInLossK3, KLInLossK1Straight, KLInLossK3Straight),
+		"kl_penalty", c.KLPenalty, "reward, loss_k2, loss_k3, loss_k1_straight or loss_k3_straight")
 	want(atLeastZero(c.KLCoef), "kl_coef", c.KLCoef, "at least 0")
 	want(atLeastZero(c.KLTarget), "kl_target", c.KLTarget, "at least 0")
 	want(positive(c.KLHorizon), "kl_horizon", c.KLHorizon, "above 0")
@@ -159,7 +172,7 @@ func (c Config) Validate() error {
 	want(positive(c.LearningRate), "learning_rate", c.LearningRate, "above 0")
 	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
 	want(atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Importance.Validate(), c.Shaping.Validate(), c.Schedules.validate(c), c.Guard.Validate())...)
 }
 
 // optimiserEps is Adam's epsilon in most implementations of PPO: with small gradients the usual 1e-8 makes first steps too large.
@@ -170,10 +183,4 @@ func (c Config) AdamW() policy.AdamWConfig {
 	a := policy.DefaultAdamWConfig()
 	a.Eps, a.WeightDecay, a.ClipNorm = optimiserEps, 0, c.ClipNorm
 	return a
-}
-
-// Schedule is the learning rate over a run of the given number of updates, by the number of the update: all steps of one have the
-// same. It rises over the warm-up and falls along a cosine to a tenth. A warm-up longer than the run is cut to fit.
-func (c Config) Schedule(updates int) policy.Schedule {
-	return policy.Schedule{Warmup: min(c.Warmup, max(updates-1, 0)), Total: updates, Peak: c.LearningRate, Floor: c.LearningRate / 10}
 }

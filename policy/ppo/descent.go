@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
 )
 
 // descent is the part of an update that takes steps.
@@ -35,6 +36,7 @@ func (d *descent) epochs(ctx context.Context, samples, imitations []*sample) err
 			d.in.report("update", epoch*n+k+1, c.Epochs*n)
 			if stop {
 				d.stats.StoppedEarly = 1
+				d.stats.finishNorms()
 				return nil
 			}
 		}
@@ -42,7 +44,7 @@ func (d *descent) epochs(ctx context.Context, samples, imitations []*sample) err
 	if d.stats.Steps == 0 {
 		return fmt.Errorf("ppo: none of %d steps was finite; the last: %w", d.stats.SkippedSteps, d.last)
 	}
-	d.stats.GradNorm /= float64(d.stats.Steps)
+	d.stats.finishNorms()
 	return nil
 }
 
@@ -61,6 +63,7 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 	seen := d.learner.loss.takeTally()
 	seen.usage = d.learner.trainer.Usage()
 	var norm float64
+	var blocks []Block
 	if err == nil {
 		if d.stats.Steps == 0 { // a skipped step changes nothing, so the next one is still at the sampling policy
 			d.stats.RatioFirstMaxDev = seen.ratioDeviation()
@@ -69,6 +72,8 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 			d.seen.merge(seen)
 			return true, nil
 		}
+		d.learner.freeze()
+		blocks = blockNorms(d.learner.trainer.Grads())
 		norm, err = d.in.Optimizer.Step(d.learner.set, d.learner.params, d.learner.trainer.Grads(), d.in.LearningRate)
 	}
 	switch {
@@ -78,11 +83,17 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 	case err != nil:
 		return false, err
 	}
-	d.learner.trainer.MoveBiases()
+	if !d.learner.loss.objective.valueOnly {
+		d.learner.trainer.MoveBiases()
+	}
 	d.seen.merge(seen)
 	d.stats.Steps++
 	d.stats.GradNorm += norm
 	d.stats.GradNormMax = max(d.stats.GradNormMax, norm)
+	if limit := d.in.Config.Guard.GradNorm; limit > 0 && norm > limit {
+		d.stats.GradNormAlarms++
+	}
+	d.stats.addBlocks(blocks)
 	return false, nil
 }
 
@@ -107,6 +118,7 @@ func (l *Learner) gradient(ctx context.Context, minibatch []*sample, limit int) 
 			totals.Imitations += len(s.trajectory.Tokens)
 		} else {
 			totals.Samples += len(s.trajectory.Tokens)
+			totals.Sequences++
 		}
 	}
 	l.trainer.ZeroGrads()
@@ -121,4 +133,16 @@ func (l *Learner) gradient(ctx context.Context, minibatch []*sample, limit int) 
 		}
 	}
 	return nil
+}
+
+// freeze leaves nothing of the gradient but the value head's where the loss is the value's alone.
+func (l *Learner) freeze() {
+	if !l.loss.objective.valueOnly {
+		return
+	}
+	for _, t := range l.trainer.Grads().Tensors() {
+		if t.Block() != policy.BlockValueHead {
+			clear(t.Data)
+		}
+	}
 }

@@ -8,18 +8,29 @@ import (
 
 // estimate fills rewards, returns and advantages of all samples, which hold their log-probabilities under the reference by now.
 //
-//	r_t = task reward of the step that ends at t - beta * (logpOld_t - logpRef_t)     the charge only with KLInReward
+//	r_t = shaped reward of the step that ends at t - beta * (logpSampler_t - logpRef_t)     the charge only with KLInReward
+//
+// limit is the most tokens that a completion could have had, for the penalty on overlong ones.
 //
 // What comes back is the spread of the advantages before they were scaled.
-func estimate(samples []*sample, c Config, beta float64) (advantage.Spread, error) {
+func estimate(samples []*sample, c Config, beta float64, limit int) (advantage.Spread, error) {
 	batch := make([]advantage.Trajectory, len(samples))
-	for i, s := range samples {
-		s.rewards = append([]float64(nil), s.task...)
+	for _, s := range samples {
+		s.shaped = s.task
+		if c.Shaping != (Shaping{}) {
+			s.shaped = c.Shaping.apply(s.task, s.trajectory.Finish, limit)
+		}
+		s.rewards = append([]float64(nil), s.shaped...)
 		if c.KLPenalty == KLInReward && beta > 0 {
 			for t := range s.rewards {
-				s.rewards[t] -= beta * K1(s.logpOld[t], s.logpRef[t])
+				s.rewards[t] -= beta * K1(s.logpSampler[t], s.logpRef[t])
 			}
 		}
+	}
+	if c.Shaping.Whiten {
+		whitenRewards(samples)
+	}
+	for i, s := range samples {
 		batch[i] = advantage.Trajectory{
 			Group: s.trajectory.Problem.ID(), Rewards: s.rewards, Values: s.valuesOld, Bootstrap: s.bootstrap,
 			Ends: s.ends, Branches: s.branches,
@@ -34,4 +45,16 @@ func estimate(samples []*sample, c Config, beta float64) (advantage.Spread, erro
 		s.advantages, s.returns = estimates[i].Advantages, estimates[i].Returns
 	}
 	return raw, nil
+}
+
+// whitenRewards scales all tokens' rewards to a deviation of 1 about the mean they have.
+func whitenRewards(samples []*sample) {
+	var all []float64
+	for _, s := range samples {
+		all = append(all, s.rewards...)
+	}
+	advantage.RescaleAboutMean(all, nil)
+	for _, s := range samples {
+		all = all[copy(s.rewards, all):]
+	}
 }

@@ -21,6 +21,8 @@ type Census struct {
 	Imitated int `json:"imitated"`
 	// Uniform were left out because their problem's samples earned about the same; see Config.GroupSpread.
 	Uniform int `json:"uniform"`
+	// Stale were left out because the policy that sampled them is too old; see Importance.MaxStaleness.
+	Stale int `json:"stale"`
 	// Unjudged were left out because the verifier timed out, crashed or could not read the answer: no judgement is no zero.
 	Unjudged int `json:"unjudged"`
 	// Failed were left out because the sampler failed.
@@ -39,11 +41,17 @@ type sample struct {
 	branches []advantage.Branch
 	// task is the reward of each step on its last token, before anything is charged for the divergence.
 	task []float64
-	// rewards is what the advantages are made of: task, less the charge.
-	rewards                     []float64
-	logpOld, logpRef, valuesOld []float64
-	advantages, returns         []float64
-	bootstrap                   float64
+	// shaped is task after Config.Shaping, and rewards is what the advantages are made of: shaped, less the charge.
+	shaped, rewards []float64
+	// logpSampler is what the sampler recorded. logpOld is what ratios are against: the same, or with Importance.Truncate the
+	// log-probabilities under the policy that the update starts from.
+	logpSampler, logpOld, logpRef, valuesOld []float64
+	// importance is nil where nothing is weighed.
+	importance []float64
+	// weight is what each of its tokens counts for in the loss; 0 is 1.
+	weight              float64
+	advantages, returns []float64
+	bootstrap           float64
 }
 
 // rows is the number of rows that the sample takes in a packed batch: one a token.
@@ -54,7 +62,10 @@ func (s *sample) rows() int { return len(s.trajectory.Prompt) + len(s.trajectory
 // A trajectory whose parts disagree in length, and two of one id, are [hone.ErrInvalid]; a number that isn't finite is
 // [hone.ErrNonFinite]. No trajectory to train on by the policy gradient is an error too: a batch that is masked altogether has
 // no loss, not a loss of 0.
-func gather(scored []Scored, c Config) (samples, imitations []*sample, census Census, err error) {
+//
+// version is that of the policy which learns: what an older one sampled is held against Importance.MaxStaleness, and what a newer one
+// did is [hone.ErrInvalid].
+func gather(scored []Scored, c Config, version int) (samples, imitations []*sample, census Census, err error) {
 	order := make([]*Scored, len(scored))
 	for i := range scored {
 		order[i] = &scored[i]
@@ -75,6 +86,14 @@ func gather(scored []Scored, c Config) (samples, imitations []*sample, census Ce
 			continue
 		case search && (c.ImitationCoef == 0 || outcome != hone.OutcomeRight):
 			census.Unwanted++
+			continue
+		}
+		switch age := version - t.Behaviour; {
+		case age < 0:
+			return nil, nil, census, fmt.Errorf("trajectory %v was sampled by version %d, and version %d learns: %w",
+				t.ID, t.Behaviour, version, hone.ErrInvalid)
+		case age > c.Importance.MaxStaleness && !search:
+			census.Stale++
 			continue
 		}
 		made, err := newSample(s, c)
@@ -123,8 +142,16 @@ func newSample(s *Scored, c Config) (*sample, error) {
 	if out.ends, out.task, err = stepRewards(s); err != nil {
 		return nil, err
 	}
-	if out.logpOld, err = widen("logp", t.Logp); err != nil {
+	if out.logpSampler, err = widen("logp", t.Logp); err != nil {
 		return nil, err
+	}
+	out.logpOld = out.logpSampler
+	switch c.Aggregation {
+	case AggregateTokenMean:
+	case AggregateSequenceMean:
+		out.weight = 1 / float64(n)
+	case AggregateSequenceSum:
+		out.weight = 1 / float64(max(c.SequenceTokens, 1))
 	}
 	if out.valuesOld, err = widen("value", t.Values); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func scored(number, n int, rewards ...float64) Scored {
 // prepared gathers and estimates, with the reference saying ref of every token.
 func prepared(t *testing.T, c Config, beta, ref float64, all ...Scored) []*sample {
 	t.Helper()
-	samples, _, _, err := gather(all, c)
+	samples, _, _, err := gather(all, c, 0)
 	require.NoError(t, err)
 	for _, s := range samples {
 		s.logpRef = make([]float64, len(s.logpOld))
@@ -48,7 +48,7 @@ func prepared(t *testing.T, c Config, beta, ref float64, all ...Scored) []*sampl
 			s.logpRef[i] = ref
 		}
 	}
-	_, err = estimate(samples, c, beta)
+	_, err = estimate(samples, c, beta, 0)
 	require.NoError(t, err)
 	return samples
 }
@@ -188,7 +188,7 @@ func TestGatherLeavesOutAndCounts(t *testing.T) {
 	all[7].Breakdown.Outcome = hone.OutcomeRight
 	slices.Reverse(all)
 
-	samples, imitations, census, err := gather(all, DefaultConfig())
+	samples, imitations, census, err := gather(all, DefaultConfig(), 0)
 	require.NoError(t, err)
 	require.Equal(t, Census{Sampled: 3, Imitated: 1, Unjudged: 3, Failed: 1, Unwanted: 1}, census)
 	var ids []int
@@ -199,7 +199,7 @@ func TestGatherLeavesOutAndCounts(t *testing.T) {
 
 	c := DefaultConfig()
 	c.ImitationCoef = 0
-	_, imitations, census, err = gather(all, c)
+	_, imitations, census, err = gather(all, c, 0)
 	require.NoError(t, err)
 	require.Empty(t, imitations)
 	require.Equal(t, 2, census.Unwanted)
@@ -207,11 +207,11 @@ func TestGatherLeavesOutAndCounts(t *testing.T) {
 
 func TestChecklist32AllMaskedBatchIsAnError(t *testing.T) {
 	t.Parallel()
-	_, _, _, err := gather(nil, DefaultConfig())
+	_, _, _, err := gather(nil, DefaultConfig(), 0)
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	out := scored(0, 2, 1)
 	out.Breakdown.Outcome = hone.OutcomeTimeout
-	_, _, census, err := gather([]Scored{out}, DefaultConfig())
+	_, _, census, err := gather([]Scored{out}, DefaultConfig(), 0)
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	require.Equal(t, 1, census.Unjudged)
 }
@@ -237,12 +237,12 @@ func TestGatherRefusesBadTrajectories(t *testing.T) {
 			t.Parallel()
 			s := scored(4, 4, 1, 1)
 			x.edit(&s)
-			_, _, _, err := gather([]Scored{s}, DefaultConfig())
+			_, _, _, err := gather([]Scored{s}, DefaultConfig(), 0)
 			require.ErrorIs(t, err, x.want)
 			require.ErrorContains(t, err, "r/0/4")
 		})
 	}
-	_, _, _, err := gather([]Scored{scored(1, 2, 1), scored(1, 2, 1)}, DefaultConfig())
+	_, _, _, err := gather([]Scored{scored(1, 2, 1), scored(1, 2, 1)}, DefaultConfig(), 0)
 	require.ErrorContains(t, err, "twice")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
@@ -51,6 +52,18 @@ type UpdateInput struct {
 	Seed uint64
 	// Beta is the coefficient of the divergence, >= 0: Config.KLCoef at first, then what the last update returned.
 	Beta float64
+	// EntropyCoef is the coefficient of the entropy where Config.EntropyTarget steers it: Config.EntropyCoef at first, then what the last
+	// update returned. It is not read where there is no target.
+	EntropyCoef float64
+	// Version is that of the policy that learns, which trajectories name as their behaviour.
+	Version int
+	// Number is that of the update in its run, from 0: the first Config.CriticWarmup of them train the value head alone.
+	Number int
+	// ValueOnly trains the value head alone and leaves the policy as it is, bit for bit, as long as the optimiser has moved nothing but
+	// the value head: a critic learns so from stored trajectories, of whatever version.
+	ValueOnly bool
+	// MaxTokens is the most tokens that a completion could have had, for Shaping.OverlongBuffer; above that where it is used.
+	MaxTokens int
 	// LearningRate is what the schedule says of this cycle, > 0. It is the same for all steps of an update.
 	LearningRate float64
 	// Progress, if not nil, is called after each piece of work.
@@ -70,6 +83,8 @@ type Result struct {
 	Stats Stats
 	// Beta is the coefficient for the next update.
 	Beta float64
+	// EntropyCoef is that of the entropy for the next update: the controller's, or what Config says where nothing steers it.
+	EntropyCoef float64
 	// Targets has one entry for each trajectory that the policy gradient was trained on, in the order of their ids.
 	Targets []Targets
 	// Skipped are the steps that were not taken, for a person to look at.
@@ -92,11 +107,12 @@ type Targets struct {
 // SkippedStep is a step that was not taken because something in it was not finite.
 type SkippedStep struct {
 	// Epoch and Minibatch count from 0.
-	Epoch, Minibatch int
+	Epoch     int `json:"epoch"`
+	Minibatch int `json:"minibatch"`
 	// Samples are the ids of the trajectories in it.
-	Samples []hone.TrajectoryID
+	Samples []hone.TrajectoryID `json:"samples"`
 	// Reason says what was not finite.
-	Reason string
+	Reason string `json:"reason"`
 }
 
 // Update runs one cycle's learning: the reference's log-probabilities, rewards and advantages, then Config.Epochs passes over the
@@ -106,7 +122,8 @@ type SkippedStep struct {
 // Config.BatchTokens goes through the graph in parts, which are all divided by the tokens of the whole. Each epoch starts from
 // what the sampler recorded: old log-probabilities and values stay as they were. Before each step the minibatch's divergence from
 // the sampling policy is compared with Config.TargetKL, and once it exceeds it neither this step nor another is taken. A step whose
-// loss or gradient is not finite is left out, counted and named; if that happens to every step the update is [hone.ErrNonFinite].
+// loss or gradient is not finite is left out, counted and named; if that happens to every step the update is
+// [hone.ErrNonFinite], and the result holds the steps.
 //
 // The result and the parameters are the same, bit for bit, for the same input in whatever order the trajectories come. After an
 // error the parameters and the optimiser may have changed: go back to the version that the update began from. Other errors are
@@ -116,7 +133,14 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
 		return Result{}, err
 	}
 	c := in.Config
-	samples, imitations, census, err := gather(in.Trajectories, c)
+	if c.EntropyTarget > 0 {
+		c.EntropyCoef = in.EntropyCoef
+	}
+	valueOnly := in.ValueOnly || in.Number < c.CriticWarmup
+	if in.ValueOnly {
+		c.Importance.MaxStaleness = in.Version
+	}
+	samples, imitations, census, err := gather(in.Trajectories, c, in.Version)
 	if err != nil {
 		return Result{}, err
 	}
@@ -126,20 +150,28 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
 	if err := in.scoreReference(ctx, samples); err != nil {
 		return Result{}, err
 	}
-	raw, err := estimate(samples, c, in.Beta)
+	weighed, err := l.weigh(ctx, samples, c)
+	if err != nil {
+		return Result{}, err
+	}
+	raw, err := estimate(samples, c, in.Beta, in.MaxTokens)
 	if err != nil {
 		return Result{}, err
 	}
 	var stats Stats
 	stats.Census = census
-	stats.KLCoef, stats.LearningRate = in.Beta, in.LearningRate
+	stats.KLCoef, stats.LearningRate, stats.EntropyCoef = in.Beta, in.LearningRate, c.EntropyCoef
 	stats.describe(samples, imitations, raw)
+	stats.weighed = weighed
 
 	l.loss.objective = newObjective(c, in.Beta)
+	l.loss.objective.valueOnly = valueOnly
+	before := slices.Clone(l.params.Flat())
 	run := &descent{learner: l, in: in, stats: &stats, seen: newTally()}
 	if err := run.epochs(ctx, samples, imitations); err != nil {
-		return Result{}, err
+		return Result{Skipped: run.skipped}, err
 	}
+	stats.UpdateRatio = relativeChange(before, l.params.Flat())
 	stats.observe(run.seen, in.Reference != nil)
 
 	result := Result{Stats: stats, Beta: in.Beta, Skipped: run.skipped, Targets: targets(samples, in.Reference != nil)}
@@ -150,7 +182,48 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
 			return Result{}, err
 		}
 	}
+	controller := EntropyController{Target: c.EntropyTarget, Step: c.EntropyStep}
+	if result.EntropyCoef, err = controller.Next(c.EntropyCoef, stats.Entropy); err != nil {
+		return Result{}, err
+	}
 	return result, nil
+}
+
+// weigh scores all samples with the policy as it is where Config.Importance asks for it, and makes their weights of that.
+func (l *Learner) weigh(ctx context.Context, samples []*sample, c Config) (weighed, error) {
+	if c.Importance.Truncate == 0 {
+		return weighed{}, nil
+	}
+	var seen weighed
+	for _, run := range split(samples, c.BatchTokens) {
+		scores, err := score(ctx, l.trainer, run, "log-probability at the start")
+		if err != nil {
+			return seen, fmt.Errorf("ppo importance: %w", err)
+		}
+		for i, s := range run {
+			s.logpOld = scores[i]
+			var truncated int
+			s.importance, truncated = c.Importance.weights(s.logpOld, s.logpSampler, c.Loss)
+			seen.add(s, truncated)
+		}
+	}
+	return seen, nil
+}
+
+// score is the log-probabilities of the samples' tokens under the policy of t. They must fit a batch.
+func score(ctx context.Context, t *policy.Trainer, samples []*sample, what string) ([][]float64, error) {
+	batch, firsts := pack(samples)
+	scores, err := t.Evaluate(ctx, batch.batch)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]float64, len(samples))
+	for i, s := range samples {
+		if out[i], err = widen(what, scores.Logp[firsts[i]:firsts[i]+len(s.logpSampler)]); err != nil {
+			return nil, fmt.Errorf("trajectory %v: %w", s.trajectory.ID, err)
+		}
+	}
+	return out, nil
 }
 
 // validate reports every fault of the input beside its trajectories.
@@ -164,6 +237,13 @@ func (in UpdateInput) validate() error {
 	}
 	if in.Beta > 0 && in.Reference == nil {
 		errs = append(errs, fmt.Errorf("ppo update: beta is %v and there is no reference: %w", in.Beta, hone.ErrInvalid))
+	}
+	if in.Config.EntropyTarget > 0 && (!(in.EntropyCoef >= 0) || math.IsInf(in.EntropyCoef, 0)) {
+		errs = append(errs, fmt.Errorf("ppo update: entropy coefficient is %v, must be at least 0: %w", in.EntropyCoef, hone.ErrInvalid))
+	}
+	if buffer := in.Config.Shaping.OverlongBuffer; buffer > 0 && in.MaxTokens <= buffer {
+		errs = append(errs, fmt.Errorf("ppo update: the token limit is %d, must be above shaping.overlong_buffer %d: %w",
+			in.MaxTokens, buffer, hone.ErrInvalid))
 	}
 	if !(in.LearningRate > 0) || math.IsInf(in.LearningRate, 0) {
 		errs = append(errs, fmt.Errorf("ppo update: learning rate is %v, must be above 0: %w", in.LearningRate, hone.ErrInvalid))
@@ -182,7 +262,7 @@ func (in UpdateInput) report(phase string, done, total int) {
 func (in UpdateInput) scoreReference(ctx context.Context, samples []*sample) error {
 	if in.Reference == nil {
 		for _, s := range samples {
-			s.logpRef = s.logpOld
+			s.logpRef = s.logpSampler
 		}
 		return nil
 	}
@@ -191,32 +271,24 @@ func (in UpdateInput) scoreReference(ctx context.Context, samples []*sample) err
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("ppo reference: %w", err)
 		}
-		for _, s := range run {
-			s.logpRef = make([]float64, len(s.logpOld))
-		}
-		batch, firsts := pack(run)
-		scores, err := in.Reference.Evaluate(ctx, batch.batch)
+		scores, err := score(ctx, in.Reference, run, "reference logp")
 		if err != nil {
 			return fmt.Errorf("ppo reference: %w", err)
 		}
 		for j, s := range run {
-			logp, err := widen("reference logp", scores.Logp[firsts[j]:firsts[j]+len(s.logpOld)])
-			if err != nil {
-				return fmt.Errorf("trajectory %v: %w", s.trajectory.ID, err)
-			}
-			s.logpRef = logp
+			s.logpRef = scores[j]
 		}
 		in.report("reference", i+1, len(runs))
 	}
 	return nil
 }
 
-// divergenceFromReference is the mean over samples of sum_t K1(logpOld, logpRef).
+// divergenceFromReference is the mean over samples of sum_t K1(logpSampler, logpRef).
 func divergenceFromReference(samples []*sample) float64 {
 	total := 0.0
 	for _, s := range samples {
-		for t := range s.logpOld {
-			total += K1(s.logpOld[t], s.logpRef[t])
+		for t := range s.logpSampler {
+			total += K1(s.logpSampler[t], s.logpRef[t])
 		}
 	}
 	return total / float64(len(samples))

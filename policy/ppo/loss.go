@@ -50,7 +50,8 @@ func (l *Loss) Set(rows Rows, totals Totals) error {
 			seen.Imitations++
 		}
 	}
-	if seen.Samples > totals.Samples || seen.Imitations > totals.Imitations {
+	uncounted := l.objective.sequences && seen.Samples > 0 && totals.Sequences < 1
+	if seen.Samples > totals.Samples || seen.Imitations > totals.Imitations || uncounted {
 		return fmt.Errorf("ppo loss: rows hold %+v, more than the minibatch's %+v: %w", seen, totals, hone.ErrInvalid)
 	}
 	l.rows, l.totals = rows, totals

@@ -66,6 +66,7 @@ func TestOperatorEqualsObjective(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := randomBatch(n, hone.Rand(5))
+			b.dress(cfg, hone.Rand(6))
 			for i, v := range b.out.logp {
 				b.out.logp[i] = float64(float32(v))
 			}
@@ -107,6 +108,9 @@ func TestLossSetRefusesBadRows(t *testing.T) {
 	loss := NewLoss(DefaultConfig(), 0)
 	rows := NewRows(3)
 	rows.Returns = rows.Returns[:2]
+	require.ErrorIs(t, loss.Set(rows, Totals{}), hone.ErrInvalid)
+	rows = NewRows(3)
+	rows.Weight = []float64{1}
 	require.ErrorIs(t, loss.Set(rows, Totals{}), hone.ErrInvalid)
 	rows = NewRows(3)
 	rows.Kind[1] = KindSample

@@ -38,7 +38,8 @@ func pack(samples []*sample) (out packed, firsts []int) {
 		n += s.rows()
 	}
 	out.rows = NewRows(n)
-	for _, s := range samples {
+	out.rows.Sequence = make([]int, n)
+	for number, s := range samples {
 		t := s.trajectory
 		first := out.batch.Len() + len(t.Prompt) - 1
 		firsts = append(firsts, first)
@@ -50,6 +51,15 @@ func pack(samples []*sample) (out packed, firsts []int) {
 		for i := range t.Tokens {
 			out.rows.Kind[first+i] = kind
 		}
+		for i := range s.rows() {
+			out.rows.Sequence[first+1-len(t.Prompt)+i] = number
+		}
+		if s.weight != 0 {
+			out.rows.Weight = fill(out.rows.Weight, n, first, slices.Repeat([]float64{s.weight}, len(t.Tokens)))
+		}
+		if s.importance != nil {
+			out.rows.Importance = fill(out.rows.Importance, n, first, s.importance)
+		}
 		copy(out.rows.LogpOld[first:], s.logpOld)
 		copy(out.rows.LogpRef[first:], s.logpRef)
 		copy(out.rows.Advantages[first:], s.advantages)
@@ -57,4 +67,13 @@ func pack(samples []*sample) (out packed, firsts []int) {
 		copy(out.rows.ValuesOld[first:], s.valuesOld)
 	}
 	return out, firsts
+}
+
+// fill puts values at the rows from first on of a column of n that is 1 elsewhere, and makes it where there is none.
+func fill(column []float64, n, first int, values []float64) []float64 {
+	if column == nil {
+		column = slices.Repeat([]float64{1}, n)
+	}
+	copy(column[first:], values)
+	return column
 }

@@ -14,6 +14,7 @@ func sampleOf(prompt, tokens []hone.TokenID) *sample {
 	s := &sample{trajectory: &hone.Trajectory{Prompt: prompt, Tokens: tokens}}
 	for i := range tokens {
 		s.logpOld = append(s.logpOld, 10+float64(i))
+		s.logpSampler = append(s.logpSampler, 10+float64(i))
 		s.logpRef = append(s.logpRef, 20+float64(i))
 		s.advantages = append(s.advantages, 30+float64(i))
 		s.returns = append(s.returns, 40+float64(i))
@@ -41,6 +42,9 @@ func TestChecklist01And04RowsScoreTheNextToken(t *testing.T) {
 	require.Equal(t, []float64{0, 30, 31, 0, 30, 0}, got.rows.Advantages)
 	require.Equal(t, []float64{0, 40, 41, 0, 40, 0}, got.rows.Returns)
 	require.Equal(t, []float64{0, 50, 51, 0, 50, 0}, got.rows.ValuesOld)
+	require.Equal(t, []int{0, 0, 0, 0, 1, 1}, got.rows.Sequence)
+	require.Nil(t, got.rows.Weight)
+	require.Nil(t, got.rows.Importance)
 }
 
 func TestChecklist03MaskComesFromLengths(t *testing.T) {

@@ -34,6 +34,14 @@ type Rows struct {
 	Returns []float64
 	// ValuesOld is the sampling policy's value, frozen over all epochs.
 	ValuesOld []float64
+	// Weight is what the row's losses count for before they are divided by the minibatch's total; nil is 1 each. A mean of tokens
+	// within a sequence is 1/T here, and a constant divisor its inverse.
+	Weight []float64
+	// Importance multiplies the policy's loss and no gradient goes through it; nil is 1 each. See [Importance].
+	Importance []float64
+	// Sequence tells the trajectories of a batch apart, each row's by its number; rows of one stand next to each other. nil is one
+	// trajectory. Only [LossGSPO] reads it.
+	Sequence []int
 }
 
 // NewRows is n rows that take no part.
@@ -48,6 +56,10 @@ func NewRows(n int) Rows {
 // validate checks that all slices are of one length.
 func (r Rows) validate() error {
 	n := len(r.Kind)
+	if r.Weight != nil && len(r.Weight) != n || r.Importance != nil && len(r.Importance) != n || r.Sequence != nil && len(r.Sequence) != n {
+		return fmt.Errorf("ppo rows: %d weights, %d importance, %d sequence for %d rows: %w",
+			len(r.Weight), len(r.Importance), len(r.Sequence), n, hone.ErrInvalid)
+	}
 	for _, c := range []struct {
 		name string
 		n    int
@@ -65,6 +77,30 @@ func (r Rows) validate() error {
 	return nil
 }
 
-// Totals is the number of tokens of each kind in a whole minibatch. Every part of a minibatch is divided by these and not by its
-// own, so that the gradients of the parts add up to the gradient of the whole.
-type Totals struct{ Samples, Imitations int }
+// weight is what row i's losses count for.
+func (r Rows) weight(i int) float64 {
+	if r.Weight == nil {
+		return 1
+	}
+	return r.Weight[i]
+}
+
+// importance is what row i's policy loss is multiplied by.
+func (r Rows) importance(i int) float64 {
+	if r.Importance == nil {
+		return 1
+	}
+	return r.Importance[i]
+}
+
+// sequence is the number of row i's trajectory.
+func (r Rows) sequence(i int) int {
+	if r.Sequence == nil {
+		return 0
+	}
+	return r.Sequence[i]
+}
+
+// Totals is the number of tokens of each kind in a whole minibatch, and of its sampled sequences. Every part of a minibatch is divided
+// by these and not by its own, so that the gradients of the parts add up to the gradient of the whole.
+type Totals struct{ Samples, Imitations, Sequences int }

@@ -27,9 +27,11 @@ func (m mean) value() float64 {
 // tally gathers what the loss saw of the rows that took part. It is filled in the order of rows, so its sums repeat bit for bit.
 type tally struct {
 	policy, value, entropy, imitation mean
-	oldK1, oldK3, refK1, refK3        mean
+	oldK1, oldK2, oldK3               mean
+	refK1, refK2, refK3               mean
 	low, high, dual, held             int
 	ratioMin, ratioMax                float64
+	ratioSum, ratioSquares            float64
 	usage                             policy.Usage
 }
 
@@ -52,9 +54,11 @@ func (t *tally) countClip(side clipSide, held bool) {
 	}
 }
 
-// ratio takes one probability ratio into the extremes.
+// ratio takes one probability ratio into the extremes and the effective sample size.
 func (t *tally) ratio(rho float64) {
 	t.ratioMin, t.ratioMax = min(t.ratioMin, rho), max(t.ratioMax, rho)
+	t.ratioSum += rho
+	t.ratioSquares += rho * rho
 }
 
 // merge adds what other saw.
@@ -64,14 +68,18 @@ func (t *tally) merge(other *tally) {
 	t.entropy.merge(other.entropy)
 	t.imitation.merge(other.imitation)
 	t.oldK1.merge(other.oldK1)
+	t.oldK2.merge(other.oldK2)
 	t.oldK3.merge(other.oldK3)
 	t.refK1.merge(other.refK1)
+	t.refK2.merge(other.refK2)
 	t.refK3.merge(other.refK3)
 	t.low += other.low
 	t.high += other.high
 	t.dual += other.dual
 	t.held += other.held
 	t.ratioMin, t.ratioMax = min(t.ratioMin, other.ratioMin), max(t.ratioMax, other.ratioMax)
+	t.ratioSum += other.ratioSum
+	t.ratioSquares += other.ratioSquares
 	t.usage.Merge(other.usage)
 }
 

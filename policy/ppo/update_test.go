@@ -68,24 +68,42 @@ func TestChecklist44OrderOfTrajectoriesDoesNotMatter(t *testing.T) {
 // gradient, so gradients are compared and not parameters.
 func TestChecklist31PartsGiveTheFullGradient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1, 1)
-	c := DefaultConfig()
-	samples, _, _, err := gather(w.sample(hone.Rand(2), prompts(24), 3, copies), c)
-	require.NoError(t, err)
-	require.NoError(t, w.input(c, nil).scoreReference(t.Context(), samples))
-	_, err = estimate(samples, c, 0)
-	require.NoError(t, err)
-	samples[3].imitation, samples[7].imitation = true, true
+	for name, edit := range lossForms() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1, 1)
+			c := DefaultConfig()
+			edit(&c)
+			require.NoError(t, c.Validate())
+			samples, _, _, err := gather(w.sample(hone.Rand(2), prompts(24), 3, copies), c, 0)
+			require.NoError(t, err)
+			require.NoError(t, w.input(c, nil).scoreReference(t.Context(), samples))
+			_, err = estimate(samples, c, 0, 0)
+			require.NoError(t, err)
+			samples[3].imitation, samples[7].imitation = true, true
 
-	l := w.learner()
-	l.loss.objective = newObjective(c, 0)
-	require.NoError(t, l.gradient(t.Context(), samples, 4096))
-	whole := slices.Clone(l.trainer.Grads().Flat())
-	for _, limit := range []int{4, 13, 50} {
-		require.NoError(t, l.gradient(t.Context(), samples, limit))
-		for i, g := range l.trainer.Grads().Flat() {
-			require.InDelta(t, whole[i], g, 1e-6, "limit %d parameter %d", limit, i)
-		}
+			l := w.learner()
+			l.loss.objective = newObjective(c, 0)
+			require.NoError(t, l.gradient(t.Context(), samples, 4096))
+			whole := slices.Clone(l.trainer.Grads().Flat())
+			for _, limit := range []int{4, 13, 50} {
+				require.NoError(t, l.gradient(t.Context(), samples, limit))
+				for i, g := range l.trainer.Grads().Flat() {
+					require.InDelta(t, whole[i], g, 1e-6, "limit %d parameter %d", limit, i)
+				}
+			}
+		})
+	}
+}
+
+// lossForms are the losses and aggregations whose derivative is that of their value.
+func lossForms() map[string]func(*Config) {
+	return map[string]func(*Config){
+		"clip":          func(*Config) {},
+		"gspo":          func(c *Config) { c.Loss, c.Aggregation = LossGSPO, AggregateSequenceMean },
+		"sequence mean": func(c *Config) { c.Aggregation = AggregateSequenceMean },
+		"sequence sum":  func(c *Config) { c.Aggregation, c.SequenceTokens = AggregateSequenceSum, 4 },
+		"dual clip, k2": func(c *Config) { c.DualClip, c.KLPenalty = 3, KLInLossK2 },
 	}
 }
 
@@ -94,13 +112,25 @@ const directionTolerance = 2e-3
 
 func TestWholeLossFiniteDifferences(t *testing.T) {
 	t.Parallel()
+	for name, edit := range lossForms() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := DefaultConfig()
+			c.EntropyCoef, c.KLPenalty = 0.05, KLInLossK3
+			edit(&c)
+			wholeLossDifferences(t, c)
+		})
+	}
+}
+
+// wholeLossDifferences holds the gradient in all parameters against central differences of the loss.
+func wholeLossDifferences(t *testing.T, c Config) {
+	t.Helper()
 	w := newWorld(t, 1, 1)
-	c := DefaultConfig()
-	c.EntropyCoef, c.KLPenalty = 0.05, KLInLossK3
-	samples, _, _, err := gather(w.sample(hone.Rand(2), prompts(16), 3, copies), c)
+	samples, _, _, err := gather(w.sample(hone.Rand(2), prompts(16), 3, copies), c, 0)
 	require.NoError(t, err)
 	require.NoError(t, w.input(c, nil).scoreReference(t.Context(), samples))
-	_, err = estimate(samples, c, 0.1)
+	_, err = estimate(samples, c, 0.1, 0)
 	require.NoError(t, err)
 	for _, s := range samples { // away from the sampling policy, so that no bound is at its kink
 		for i := range s.logpOld {
@@ -115,7 +145,7 @@ func TestWholeLossFiniteDifferences(t *testing.T) {
 	loss := func() float64 {
 		l.trainer.ZeroGrads()
 		batch, _ := pack(samples)
-		require.NoError(t, l.loss.Set(batch.rows, Totals{Samples: 45, Imitations: 3}))
+		require.NoError(t, l.loss.Set(batch.rows, Totals{Samples: 45, Imitations: 3, Sequences: 15}))
 		value, err := l.trainer.Gradient(t.Context(), batch.batch)
 		require.NoError(t, err)
 		return value

@@ -185,7 +185,7 @@ func (w *world) input(c Config, trajectories []Scored) UpdateInput {
 	require.NoError(w.t, err)
 	return UpdateInput{
 		Config: c, Optimizer: optimizer, Reference: w.trainer(w.params.Clone()), Trajectories: trajectories,
-		Seed: 5, Beta: c.KLCoef, LearningRate: c.LearningRate,
+		Seed: 5, Beta: c.KLCoef, EntropyCoef: c.EntropyCoef, LearningRate: c.LearningRate,
 	}
 }
 
