@@ -1,10 +1,14 @@
 package main
 
-import "github.com/hone-rl/hone/bench/job"
+import (
+	"github.com/hone-rl/hone/bench/job"
+	"github.com/hone-rl/hone/policy/kernel"
+)
 
 // The contestants.
 const (
 	hone         = "hone"
+	amx          = "hone, amx" // where the processor has it
 	eager        = "eager"
 	compiled     = "compiled"
 	transformers = "transformers"
@@ -59,6 +63,10 @@ var draws = []draw{ //nolint:gochecknoglobals // a table, never written
 func plan(short bool) []contest {
 	both := []string{hone, eager}
 	all := []string{hone, eager, compiled}
+	sampling := []string{hone, transformers}
+	if _, err := kernel.AMX(); err == nil {
+		all, sampling = append(all, amx), append(sampling, amx)
+	}
 	cases := []contest{
 		{Job: job.Job{Task: job.Peak, Warmup: 3, Steps: 20}, engines: both},
 		{Job: job.Job{Task: job.Bandwidth, Warmup: 1, Steps: 5}, engines: both},
@@ -75,7 +83,7 @@ func plan(short bool) []contest {
 	}
 	for _, d := range draws {
 		j := job.Job{Task: job.Sample, Size: d.size, Batch: d.batch, Prompt: 16, New: d.new, Warmup: 1, Steps: d.steps}
-		cases = append(cases, contest{j, []string{hone, transformers}, d.target})
+		cases = append(cases, contest{j, sampling, d.target})
 	}
 	if short {
 		for i := range cases {

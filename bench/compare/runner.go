@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone/bench/job"
+	"github.com/hone-rl/hone/policy/kernel"
+	"golang.org/x/sys/unix"
 )
 
 // measured is a line of the raw file: a result, or in the first line what is known of the machine and the command.
@@ -185,13 +187,16 @@ func (r *runner) one(ctx context.Context, j job.Job, engine string) measured {
 	defer cancel()
 	m := measured{Result: job.Result{Job: j, Engine: engine}}
 	cmd := exec.CommandContext(ctx, r.engine, j.Args()...)
-	if engine != hone {
+	if engine != hone && engine != amx {
 		cmd = exec.CommandContext(ctx, r.python, append([]string{"bench/engine.py"}, j.Args()...)...)
 		if engine == compiled {
 			cmd.Args = append(cmd.Args, "--compile")
 		}
 	}
 	cmd.Env = r.environment()
+	if engine == amx {
+		cmd.Env = append(cmd.Env, kernel.Environment+"="+kernel.NameAMX)
+	}
 	var said, failed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &failed
 	before, began := busy(), time.Now()
@@ -202,6 +207,9 @@ func (r *runner) one(ctx context.Context, j job.Job, engine string) measured {
 	if err != nil {
 		m.Error = fmt.Sprintf("%v: %s", err, tail(failed.Bytes()))
 		return m
+	}
+	if engine == amx { // which is hone with another name
+		m.Engine, m.About = amx, map[string]string{"kernels, amx": m.About["kernels"]}
 	}
 	own := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	m.Foreign = max(0, float64(busy()-before-own)/float64(time.Since(began))/float64(r.threads))
@@ -226,19 +234,27 @@ func lastLine(said []byte) []byte {
 	return said[bytes.LastIndexByte(said, '\n')+1:]
 }
 
-// busy is the time that all processors together have worked since the machine started; 0 where Linux doesn't say.
+// busy is the time that the processors which this program may use have worked since the machine started; 0 where Linux doesn't say.
 func busy() time.Duration {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
+	var ours unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &ours); err != nil {
+		return 0
+	}
 	stat, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0
 	}
-	var user, nice, system, idle, wait, irq, soft, steal int64
-	if n, _ := fmt.Sscanf(string(stat), "cpu %d %d %d %d %d %d %d %d",
-		&user, &nice, &system, &idle, &wait, &irq, &soft, &steal); n < 8 {
-		return 0
+	var sum int64
+	for line := range strings.Lines(string(stat)) {
+		var cpu int
+		var user, nice, system, idle, wait, irq, soft, steal int64
+		if n, _ := fmt.Sscanf(line, "cpu%d %d %d %d %d %d %d %d %d",
+			&cpu, &user, &nice, &system, &idle, &wait, &irq, &soft, &steal); n == 9 && ours.IsSet(cpu) {
+			sum += user + nice + system + irq + soft + steal
+		}
 	}
-	return time.Duration(user+nice+system+irq+soft+steal) * tick
+	return time.Duration(sum) * tick
 }
 
 // readRuns reads a raw file.

@@ -94,7 +94,9 @@ func (r *report) head() {
 Written by `+"`%s`"+`; not edited. hone (`+"`bench/engine`) and the same program in PyTorch (`bench/engine.py`"+`) on one machine,
 %d processes each, in turn, every round beginning with another contestant. Figures are medians (least–most). Same weights, tokens,
 optimiser (AdamW, same rates and clip) and threads. PyTorch has fused projections, attention and AdamW, and runs eager and through
-`+"`torch.compile`; sampling is transformers' `generate`"+` with its cache.`, r.note.Command, r.note.Reps))
+`+"`torch.compile`; sampling is transformers' `generate`"+` with its cache. Where the processor has AMX, hone runs with
+`+"`HONE_KERNELS=amx` too"+`, which splits each number of a product into two bfloat16: its products are good to 2^-16, those of all
+others here to 2^-24.`, r.note.Command, r.note.Reps))
 	about := map[string]string{}
 	var foreign []float64
 	again := 0
@@ -142,12 +144,13 @@ func (r *report) training() {
 	r.prose(`
 An update is the policy's own scores, the reference's, advantages, the clipped loss forward and backward, AdamW. A supervised step is
 the cross-entropy forward and backward, AdamW. Prompts count.`)
-	r.table("step", "policy", "sequences", "hone", "eager", "compiled", "hone/eager", "target", "hone/compiled")
+	r.table("step", "policy", "sequences", "hone", "eager", "compiled", "hone/eager", "target", "hone/compiled",
+		"hone, amx", "amx/eager", "amx/compiled")
 	for _, j := range r.jobs(job.Update, job.Supervised) {
-		h, e, c := r.of(j, hone, rate), r.of(j, eager, rate), r.of(j, compiled, rate)
+		h, e, c, a := r.of(j, hone, rate), r.of(j, eager, rate), r.of(j, compiled, rate), r.of(j, amx, rate)
 		ratio, target := verdict(h.median/e.median, targetOf(j))
 		r.row(string(j.Task), j.Size, fmt.Sprintf("%d × %d", j.Batch, j.Length()), h.String(), e.String(), c.String(),
-			ratio, target, short(h.median/c.median))
+			ratio, target, short(h.median/c.median), a.String(), short(a.median/e.median), short(a.median/c.median))
 	}
 	r.WriteString("\n")
 }
@@ -155,11 +158,12 @@ the cross-entropy forward and backward, AdamW. Prompts count.`)
 func (r *report) sampling() {
 	r.prose("## Sampling, new tokens/s")
 	r.prose("Every prompt is new; temperature 1, no cuts, no end of sequence. hone gives each token's log-probability and value with it.")
-	r.table("policy", "sequences", "tokens", "hone", "transformers", "hone/transformers", "target")
+	r.table("policy", "sequences", "tokens", "hone", "transformers", "hone/transformers", "target", "hone, amx", "amx/transformers")
 	for _, j := range r.jobs(job.Sample) {
-		h, t := r.of(j, hone, rate), r.of(j, transformers, rate)
+		h, t, a := r.of(j, hone, rate), r.of(j, transformers, rate), r.of(j, amx, rate)
 		ratio, target := verdict(h.median/t.median, targetOf(j))
-		r.row(j.Size, strconv.Itoa(j.Batch), fmt.Sprintf("%d + %d", j.Prompt, j.New), h.String(), t.String(), ratio, target)
+		r.row(j.Size, strconv.Itoa(j.Batch), fmt.Sprintf("%d + %d", j.Prompt, j.New), h.String(), t.String(), ratio, target,
+			a.String(), short(a.median/t.median))
 	}
 	r.WriteString("\n")
 }

@@ -171,9 +171,9 @@ func TestGroupedProducts(t *testing.T) {
 				s.GroupedProduct(g, y, x, w)
 				s.GroupedInputGrad(g, dx, dy, w)
 				s.AddGroupedWeightGrad(g, dw, dy, x)
-				near(t, wantY, y, rowTolerance, "y")
-				near(t, wantX, dx, rowTolerance, "dx")
-				near(t, wantW, dw, 10*rowTolerance, "dweights")
+				near(t, wantY, y, rowTolerance*s.Tolerance()/1e-6, "y")
+				near(t, wantX, dx, rowTolerance*s.Tolerance()/1e-6, "dx")
+				near(t, wantW, dw, 10*rowTolerance*s.Tolerance()/1e-6, "dweights")
 			})
 		})
 	}

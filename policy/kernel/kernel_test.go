@@ -30,6 +30,12 @@ func sets(t testing.TB) map[string]*kernel.Set {
 			t.Logf("tested without %s: %v", name, err)
 		}
 	}
+	if s, err := kernel.AMX(); err == nil {
+		out[kernel.NameAMX] = s
+	} else {
+		require.ErrorIs(t, err, hone.ErrUnavailable)
+		t.Logf("tested without %s: %v", kernel.NameAMX, err)
+	}
 	return out
 }
 

@@ -7,9 +7,11 @@ import (
 	"github.com/hone-rl/hone"
 )
 
-// checkTolerance, times sqrt(k) and the size of the result, bounds the float32 error of a sum of k products: the unit in the
-// last place is 6e-8, and rounding errors add up like a random walk.
-const checkTolerance = 1e-6
+// The tolerances of [Set.Tolerance]: the unit in the last place of float32 is 6e-8, and that of two bfloat16 1.5e-5.
+const (
+	singleTolerance = 1e-6
+	splitTolerance  = 2e-5
+)
 
 // SelfCheck compares the set with obvious float64 loops on a few odd sizes. It takes milliseconds. A difference is an error that wraps
 // hone.ErrInvalid and names the function: the library must not be used.
@@ -40,7 +42,7 @@ func (s *Set) checkProduct(p Product) error {
 	for i := range p.M {
 		for j := range p.N {
 			diff := math.Abs(float64(c[i*p.LDC+j]) - want[i*p.N+j])
-			if !(diff <= checkTolerance*math.Sqrt(float64(p.K+1))*max(1, math.Abs(want[i*p.N+j]))) {
+			if !(diff <= s.tolerance*math.Sqrt(float64(p.K+1))*max(1, math.Abs(want[i*p.N+j]))) {
 				return fmt.Errorf("kernels %s: product %+v: element [%d, %d] is %v, want %v: %w",
 					s.fingerprint, p, i, j, c[i*p.LDC+j], want[i*p.N+j], hone.ErrInvalid)
 			}
@@ -83,7 +85,7 @@ func (s *Set) checkExp() error {
 	s.Exp(y)
 	for i, v := range x {
 		want := math.Exp(float64(v))
-		if !(math.Abs(float64(y[i])-want) <= checkTolerance*want) {
+		if !(math.Abs(float64(y[i])-want) <= singleTolerance*want) {
 			return fmt.Errorf("kernels %s: exp(%v) is %v, want %v: %w", s.fingerprint, v, y[i], want, hone.ErrInvalid)
 		}
 	}
