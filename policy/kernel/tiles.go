@@ -193,8 +193,8 @@ func tileBlock(sums []float32, steps int, a, b *float32, c []float32, ldc, rows,
 	mergeTiles(&c[0], 4*ldc, &sums[0], rows, columns, alpha, beta, after)
 }
 
-// packTileRow packs so many rows of op(A) from row i on, elements from to to-1: for each step two tiles of 16 rows, [16, 32] dwords each, high
-// parts beside low parts.
+// packTileRow packs so many rows of op(A) from row i on, elements from to to-1: for each step two tiles of 16 rows, [16, 32] dwords each,
+// high parts beside low parts.
 func packTileRow(packed []float32, p Product, a []float32, from, to, i, rows int) {
 	const half = tileSide / 2
 	var turned [2 * half * half]float32
