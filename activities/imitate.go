@@ -14,7 +14,8 @@ import (
 
 // RejectionConfig is fine-tuning by rejection sampling: a cycle's best right completions become the next demonstrations; see [sft.Best].
 type RejectionConfig struct {
-	// Keep is the most completions of a problem to imitate, >= 1.
+	// Keep is the most completions of a problem to imitate, >= 1; with sft.constraint_coef above 0 as many faults of its wrong ones
+	// are forbidden, see [sft.Faults].
 	Keep int `json:"keep" yaml:"keep"`
 	// Window is the number of cycles, the newest included, whose stored trajectories are chosen from, >= 1.
 	Window int `json:"window" yaml:"window"`
@@ -84,14 +85,16 @@ func (u *rejectionUpdater) update(ctx context.Context, l lesson, p *pulse) (lear
 		}
 		scored = append(older, scored...)
 	}
-	best := sft.Best(scored, u.keep)
-	examples := make([]sft.Example, len(best))
+	var examples []sft.Example
 	chosen := make(map[int]bool)
-	for i, b := range best {
-		examples[i] = sft.Example{Prompt: b.Trajectory.Prompt, Completion: b.Trajectory.Tokens}
+	for _, b := range sft.Best(scored, u.keep) {
+		examples = append(examples, sft.Example{Prompt: b.Trajectory.Prompt, Completion: b.Trajectory.Tokens})
 		if b.Trajectory.ID.Iteration == l.iteration {
 			chosen[b.Trajectory.ID.Sample] = true
 		}
+	}
+	if u.config.ConstraintCoef > 0 {
+		examples = append(examples, sft.Faults(l.scored, u.keep)...)
 	}
 	out, err := u.imitate(ctx, l, examples, p)
 	out.end = func(group []hone.Scored) (storage.PromptState, string) {
@@ -117,6 +120,9 @@ type supervised struct{ job Job }
 
 func (a supervised) validate() error {
 	errs := []error{a.job.Supervised.SFT.Validate()}
+	if a.job.Supervised.SFT.ConstraintCoef > 0 {
+		errs = append(errs, errNothingForbidden("sft.constraint_coef", a.job.Supervised.SFT))
+	}
 	if a.job.Supervised.Traces < 1 {
 		errs = append(errs, fmt.Errorf("traces %d: want at least 1: %w", a.job.Supervised.Traces, hone.ErrInvalid))
 	}
@@ -163,12 +169,16 @@ func newImitator(s *session, params *policy.Params, c sft.Config) (*imitator, er
 func (i *imitator) imitate(ctx context.Context, l lesson, examples []sft.Example, p *pulse) (learned, error) {
 	job := i.session.job
 	rate := i.config.Schedule(job.Cycles).At(l.iteration)
-	tokens := 0
+	learn, tokens := 0, 0
 	for _, e := range examples {
-		tokens += len(e.Completion)
+		if !e.Forbidden {
+			learn++
+			tokens += len(e.Completion)
+		}
 	}
 	out := learned{beta: l.before.Beta, entropyCoef: l.before.EntropyCoef, metrics: map[string]float64{
-		"imitated": float64(len(examples)), "imitation_tokens": float64(tokens), "learning_rate": rate, "steps": 0,
+		"imitated": float64(learn), "imitation_tokens": float64(tokens), "forbidden": float64(len(examples) - learn),
+		"learning_rate": rate, "steps": 0,
 	}}
 	if len(examples) == 0 {
 		return out, nil
@@ -184,6 +194,14 @@ func (i *imitator) imitate(ctx context.Context, l lesson, examples []sft.Example
 	maps.Copy(out.metrics, map[string]float64{
 		"steps": float64(result.Steps), "imitation_loss": result.LastEpochLoss, "grad_norm": result.GradNorm, "grad_norm_max": result.GradNormMax,
 	})
+	if i.config.DiversityCoef > 0 || i.config.ConstraintCoef > 0 {
+		out.metrics["imitation_entropy"], out.metrics["constraint_loss"] = result.Entropy, result.ConstraintLoss
+	}
 	maps.Copy(out.metrics, result.Usage.Metrics())
 	return out, nil
+}
+
+// errNothingForbidden refuses a constraint where there are demonstrations alone.
+func errNothingForbidden(field string, c sft.Config) error {
+	return fmt.Errorf("%s is %v: demonstrations forbid nothing, want 0: %w", field, c.ConstraintCoef, hone.ErrInvalid)
 }

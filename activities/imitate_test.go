@@ -119,6 +119,25 @@ func TestRejectionSamplingImitatesRightAnswersAlone(t *testing.T) {
 	require.Contains(t, reason, "1 trajectories are right")
 }
 
+func TestFaultsOfWrongAnswersAreForbidden(t *testing.T) {
+	t.Parallel()
+	s, params, u := pupil(t, func(j *Job) {
+		j.Algorithm, j.Rejection.SFT.ConstraintCoef, j.Rejection.SFT.LearningRate = AlgorithmRejection, 1, 0.01
+	})
+	scored := sampled(t, s, 0, []string{"2 + 2 = 4 (left: 4)\n", "2 + 2 = 5 (left: 5)\n"}, []bool{true, false})
+	for i := range scored {
+		scored[i].Trajectory.Steps = []hone.Step{{To: len(scored[i].Trajectory.Tokens)}}
+		scored[i].Breakdown.Steps = 1
+	}
+	scored[1].Breakdown.Layers = []hone.LayerScore{{Weight: 1, Terms: []hone.Term{{Score: -1, Reason: "2 + 2 is 4, not 5"}}}}
+	before := logp(t, params, scored[0])
+	out := teach(t, s, params, u, scored)
+	require.Equal(t, 1.0, out.metrics["imitated"])
+	require.Equal(t, 1.0, out.metrics["forbidden"])
+	require.Contains(t, out.metrics, "constraint_loss")
+	require.Greater(t, logp(t, params, scored[0]), before)
+}
+
 func TestNothingRightIsNoStep(t *testing.T) {
 	t.Parallel()
 	s, params, u := pupil(t, func(j *Job) { j.Algorithm = AlgorithmRejection })
@@ -171,12 +190,14 @@ func TestAlgorithmsAreChosenByNameAndValidated(t *testing.T) {
 		edit func(*Job)
 		says string
 	}{
-		"unknown":             {func(j *Job) { j.Algorithm = "luck" }, `algorithm "luck": want one of`},
-		"rejection of noise":  {func(j *Job) { j.Algorithm, j.Reward.Noise = AlgorithmRejection, true }, "reward.noise is set"},
-		"nothing kept":        {func(j *Job) { j.Algorithm, j.Rejection.Keep = AlgorithmRejection, 0 }, "rejection: keep 0, window 1"},
-		"no traces":           {func(j *Job) { j.Algorithm, j.Supervised.Traces = AlgorithmSupervised, 0 }, "supervised: traces 0"},
-		"a bad learning rate": {func(j *Job) { j.Algorithm, j.Supervised.SFT.LearningRate = AlgorithmSupervised, -1 }, "learning_rate is -1"},
-		"ppo without a name":  {func(j *Job) { j.Algorithm, j.PPO.Gamma = "", 2 }, "gamma is 2, must be in [0, 1]"},
+		"unknown":                 {func(j *Job) { j.Algorithm = "luck" }, `algorithm "luck": want one of`},
+		"rejection of noise":      {func(j *Job) { j.Algorithm, j.Reward.Noise = AlgorithmRejection, true }, "reward.noise is set"},
+		"nothing kept":            {func(j *Job) { j.Algorithm, j.Rejection.Keep = AlgorithmRejection, 0 }, "rejection: keep 0, window 1"},
+		"no traces":               {func(j *Job) { j.Algorithm, j.Supervised.Traces = AlgorithmSupervised, 0 }, "supervised: traces 0"},
+		"a bad learning rate":     {func(j *Job) { j.Algorithm, j.Supervised.SFT.LearningRate = AlgorithmSupervised, -1 }, "learning_rate is -1"},
+		"ppo without a name":      {func(j *Job) { j.Algorithm, j.PPO.Gamma = "", 2 }, "gamma is 2, must be in [0, 1]"},
+		"a constraint on traces":  {func(j *Job) { j.Start.SFT.ConstraintCoef = 1 }, "start: sft.constraint_coef is 1: demonstrations forbid"},
+		"a constraint on further": {func(j *Job) { j.Algorithm, j.Supervised.SFT.ConstraintCoef = AlgorithmSupervised, 1 }, "forbid nothing"},
 		"nothing to compare": {
 			func(j *Job) { j.Algorithm, j.Searched, j.DPO.PerProblem = AlgorithmDPO, 0, 0 }, "dpo: per_problem is 0 and searched is 0",
 		},

@@ -105,6 +105,9 @@ func (j Job) Validate() error {
 	if total := s.Solve + s.Walk + s.Retry; !(s.Solve >= 0 && s.Walk >= 0 && s.Retry >= 0 && total > 0) || math.IsInf(total, 0) {
 		fault("start: solve %v, walk %v, retry %v: want finite shares of at least 0, not all 0", s.Solve, s.Walk, s.Retry)
 	}
+	if s.SFT.ConstraintCoef > 0 {
+		faults = append(faults, errNothingForbidden("start: sft.constraint_coef", s.SFT))
+	}
 	shape, err := j.shape()
 	if err != nil {
 		faults = append(faults, err)

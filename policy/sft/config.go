@@ -23,6 +23,12 @@ type Config struct {
 	Warmup int `yaml:"warmup" json:"warmup"`
 	// WeightDecay pulls matrices towards zero, >= 0, apart from the gradient (Loshchilov and Hutter 2019, arXiv:1711.05101).
 	WeightDecay float64 `yaml:"weight_decay" json:"weight_decay"`
+	// ConstraintCoef weighs the unlikelihood of examples that are forbidden, >= 0: a verifier says what must not be written, which no
+	// demonstration of what is right can say. 0 refuses such examples.
+	ConstraintCoef float64 `yaml:"constraint_coef" json:"constraint_coef,omitempty"`
+	// DiversityCoef weighs a bonus for entropy over the learned tokens, >= 0, in nats of loss a nat. A problem has many solutions and its few
+	// demonstrations show some: the bonus keeps the others possible, for reinforcement to find, that cross-entropy would close.
+	DiversityCoef float64 `yaml:"diversity_coef" json:"diversity_coef,omitempty"`
 	// ClipNorm is the largest norm of the gradient over all parameters, >= 0; 0 does not clip.
 	ClipNorm float64 `yaml:"clip_norm" json:"clip_norm"`
 }
@@ -47,6 +53,8 @@ func (c Config) Validate() error {
 	want(c.LearningRate > 0 && !math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "above 0")
 	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
 	want(atLeastZero(c.WeightDecay), "weight_decay", c.WeightDecay, "at least 0")
+	want(atLeastZero(c.ConstraintCoef), "constraint_coef", c.ConstraintCoef, "at least 0")
+	want(atLeastZero(c.DiversityCoef), "diversity_coef", c.DiversityCoef, "at least 0")
 	want(atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
 	return errors.Join(errs...)
 }

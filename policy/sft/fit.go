@@ -33,7 +33,8 @@ type Progress struct {
 	Tokens int
 }
 
-// Result is what fitting says of itself. Losses are mean cross-entropies in nats a token, each taken before its step.
+// Result is what fitting says of itself. Losses are mean cross-entropies in nats a token, each taken before its step, whatever else is
+// in the loss.
 type Result struct {
 	// Steps is the number of steps of the optimiser.
 	Steps int `json:"steps"`
@@ -44,6 +45,10 @@ type Result struct {
 	LastLoss  float64 `json:"last_loss"`
 	// LastEpochLoss is the mean over the tokens of the last epoch.
 	LastEpochLoss float64 `json:"last_epoch_loss"`
+	// Entropy is the mean over the learned tokens of the last epoch, in nats, and ConstraintLoss that of -log(1 - P) over its forbidden
+	// completions; both 0 where neither a constraint nor diversity is asked for.
+	Entropy        float64 `json:"entropy"`
+	ConstraintLoss float64 `json:"constraint_loss"`
 	// GradNorm and GradNormMax are the mean and the largest norm of the gradient over all parameters, before clipping.
 	GradNorm    float64 `json:"grad_norm"`
 	GradNormMax float64 `json:"grad_norm_max"`
@@ -51,8 +56,9 @@ type Result struct {
 	Usage policy.Usage `json:"-"`
 }
 
-// Fit minimises the mean cross-entropy of the examples' completions by AdamW, with moments of its own that start at zero and are
-// not kept, along the schedule that the configuration describes. The parameters come out the same, bit for bit, for the same input.
+// Fit minimises the mean cross-entropy of the examples' completions, with the terms that the configuration adds, by AdamW, with moments of
+// its own that start at zero and are not kept, along the schedule that the configuration describes. The parameters come out the same,
+// bit for bit, for the same input.
 //
 // A configuration or an example out of range, and no examples at all, are [hone.ErrInvalid] before anything is changed. A loss or a
 // gradient that isn't finite is [hone.ErrNonFinite]; after that, or when ctx is done, the parameters are in between.
@@ -70,7 +76,7 @@ func Fit(ctx context.Context, in Input) (Result, error) {
 	}
 	steps, lastEpoch := plan(in.Examples, in.Config, in.Seed)
 	return learner.descend(ctx, descent{
-		examples: in.Examples, steps: steps, lastEpoch: lastEpoch,
+		config: in.Config, examples: in.Examples, steps: steps, lastEpoch: lastEpoch,
 		optimizer: optimizer, rate: in.Config.Schedule(len(steps)).At, progress: in.Progress,
 	})
 }
@@ -91,16 +97,16 @@ func (in Input) validate() error {
 	if err := in.Config.Validate(); err != nil {
 		return err
 	}
-	return validateAll(in.Examples, in.Config.BatchTokens)
+	return validateAll(in.Examples, in.Config)
 }
 
 // validateAll checks that there are examples and that each fits a step.
-func validateAll(examples []Example, batchTokens int) error {
+func validateAll(examples []Example, c Config) error {
 	if len(examples) == 0 {
 		return fmt.Errorf("sft: no examples: %w", hone.ErrInvalid)
 	}
 	for i, e := range examples {
-		if err := e.validate(batchTokens); err != nil {
+		if err := e.validate(c); err != nil {
 			return fmt.Errorf("sft example %d: %w", i, err)
 		}
 	}

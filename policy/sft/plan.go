@@ -14,19 +14,24 @@ type Example struct {
 	Prompt []hone.TokenID
 	// Completion is learned, whole; it has a token at least, and its last should be the end of sequence.
 	Completion []hone.TokenID
+	// Forbidden says that Completion must not be written after Prompt, and is unlearned. It is a single token where a mask says so, or a
+	// step that a verifier found false, behind the steps before it.
+	Forbidden bool
 }
 
 // rows is the number of tokens that the example takes in a batch.
 func (e Example) rows() int { return len(e.Prompt) + len(e.Completion) }
 
-// validate checks an example against the size of a batch.
-func (e Example) validate(batchTokens int) error {
+// validate checks an example against the configuration.
+func (e Example) validate(c Config) error {
 	switch {
 	case len(e.Prompt) == 0 || len(e.Completion) == 0:
 		return fmt.Errorf("%d prompt tokens and %d of completion, must be at least 1 each: %w",
 			len(e.Prompt), len(e.Completion), hone.ErrInvalid)
-	case e.rows() > batchTokens:
-		return fmt.Errorf("%d tokens do not fit batch_tokens %d: %w", e.rows(), batchTokens, hone.ErrInvalid)
+	case e.rows() > c.BatchTokens:
+		return fmt.Errorf("%d tokens do not fit batch_tokens %d: %w", e.rows(), c.BatchTokens, hone.ErrInvalid)
+	case e.Forbidden && c.ConstraintCoef == 0:
+		return fmt.Errorf("it is forbidden, and constraint_coef is 0; want above 0: %w", hone.ErrInvalid)
 	}
 	return nil
 }
@@ -52,18 +57,27 @@ func plan(examples []Example, c Config, seed uint64) (steps [][]int, lastEpoch i
 	return steps, lastEpoch
 }
 
-// pack is the batch of a step and the weight of each of its rows in the mean over completion tokens, [N]: 1/tokens where a
-// completion's token is predicted, else 0.
-func pack(examples []Example, step []int) (batch policy.Batch, weights []float32, tokens int) {
+// pack is the batch of a step and the rows of each of its completions; tokens is the number of those that are learned.
+func pack(examples []Example, step []int) (batch policy.Batch, spans []span, tokens int) {
 	for _, i := range step {
-		batch.Append(slices.Concat(examples[i].Prompt, examples[i].Completion), len(examples[i].Prompt))
-		tokens += len(examples[i].Completion)
+		e := examples[i]
+		first := batch.Len() + len(e.Prompt) - 1
+		batch.Append(slices.Concat(e.Prompt, e.Completion), len(e.Prompt))
+		spans = append(spans, span{from: first, to: first + len(e.Completion), forbidden: e.Forbidden})
+		if !e.Forbidden {
+			tokens += len(e.Completion)
+		}
 	}
-	weights = make([]float32, batch.Len())
-	for i, target := range batch.Targets {
-		if target != policy.NoTarget {
+	return batch, spans, tokens
+}
+
+// weigh is the weight of each row in the mean over completion tokens, [N]: 1/tokens where a completion's token is predicted, else 0.
+func weigh(rows int, spans []span, tokens int) []float32 {
+	weights := make([]float32, rows)
+	for _, s := range spans {
+		for i := s.from; i < s.to; i++ {
 			weights[i] = 1 / float32(tokens)
 		}
 	}
-	return batch, weights, tokens
+	return weights
 }

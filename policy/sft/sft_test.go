@@ -63,7 +63,8 @@ func TestMemorisesTenSequences(t *testing.T) {
 	scorer, err := policy.NewTrainer(in.Params, in.Set, policy.TrainerOptions{})
 	require.NoError(t, err)
 	for _, e := range in.Examples {
-		batch, weights, tokens := pack([]Example{e}, []int{0})
+		batch, spans, tokens := pack([]Example{e}, []int{0})
+		weights := weigh(batch.Len(), spans, tokens)
 		scores, err := scorer.Evaluate(t.Context(), batch)
 		require.NoError(t, err)
 		logp := 0.0
@@ -106,10 +107,11 @@ func TestFittingAgainGivesTheSameBits(t *testing.T) {
 // the same weights.
 func TestOnlyCompletionsAreLearned(t *testing.T) {
 	t.Parallel()
-	batch, weights, tokens := pack([]Example{
+	batch, spans, tokens := pack([]Example{
 		{Prompt: []hone.TokenID{1, 2}, Completion: []hone.TokenID{3, eos}},
 		{Prompt: []hone.TokenID{4}, Completion: []hone.TokenID{5, eos}},
 	}, []int{1, 0})
+	weights := weigh(batch.Len(), spans, tokens)
 	require.Equal(t, 4, tokens)
 	require.Equal(t, []int32{4, 5, eos, 1, 2, 3, eos}, batch.Tokens)
 	require.Equal(t, []int32{5, eos, policy.NoTarget, policy.NoTarget, 3, eos, policy.NoTarget}, batch.Targets)
