@@ -96,6 +96,27 @@ func TestLearnsToTheKnownOptimum(t *testing.T) {
 	}
 }
 
+// So does each loss, and each way to weigh and to aggregate.
+func TestEveryLossLearns(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*Config){
+		"cispo":         func(c *Config) { c.Loss, c.ClipLow = LossCISPO, 1 },
+		"gspo":          func(c *Config) { c.Loss, c.Aggregation = LossGSPO, AggregateSequenceMean },
+		"sequence sum":  func(c *Config) { c.Aggregation, c.SequenceTokens = AggregateSequenceSum, 1 },
+		"importance":    func(c *Config) { c.Importance.Truncate = 2 },
+		"straight":      func(c *Config) { c.KLPenalty = KLInLossK3Straight },
+		"shaped reward": func(c *Config) { c.Shaping = Shaping{Scale: 2, Bias: -0.5, Clip: 3} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := DefaultConfig()
+			c.EntropyCoef, c.LearningRate, c.KLCoef, c.Epochs, c.TargetKL = 0.02, 0.01, 0.001, 4, 0
+			edit(&c)
+			require.InDelta(t, 1, learn(t, c, lessons()["bandit"]), 1e-9)
+		})
+	}
+}
+
 // Rewards that say nothing of the actions leave the policy about as good at the task as it was.
 func TestNoiseTeachesNothing(t *testing.T) {
 	t.Parallel()
