@@ -88,6 +88,9 @@ type Config struct {
 type GumbelConfig struct {
 	// Considered is the most actions of the root that are tried, >= 1.
 	Considered int `json:"considered" yaml:"considered"`
+	// Plan is the number of simulations that the halving lays out, in [0, 2^30]; 0 takes those that the tree has to make. It is for
+	// searches that end with their budget; after it the improved policy is followed.
+	Plan int `json:"plan" yaml:"plan"`
 	// Scale multiplies the Gumbel noise on the root's logits, >= 0; 0 means no noise, and no generator is needed.
 	Scale float64 `json:"scale" yaml:"scale"`
 	// ValueScale and VisitInit are c_scale and c_visit, >= 0: completed Q counts (VisitInit + most visits of a child) * ValueScale
@@ -139,6 +142,7 @@ func (c Config) Validate() error {
 	f.positive("noise_alpha", c.NoiseAlpha, false)
 	f.check(c.NoiseFraction >= 0 && c.NoiseFraction <= 1, "noise_fraction is %v, want a number in [0, 1]", c.NoiseFraction)
 	f.check(c.Gumbel.Considered >= 1, "gumbel considered is %v, want at least 1", c.Gumbel.Considered)
+	f.check(c.Gumbel.Plan >= 0 && c.Gumbel.Plan <= maxSimulations, "gumbel plan is %v, want 0 to 1073741824", c.Gumbel.Plan)
 	f.positive("gumbel scale", c.Gumbel.Scale, true)
 	f.positive("gumbel value_scale", c.Gumbel.ValueScale, true)
 	f.positive("gumbel visit_init", c.Gumbel.VisitInit, true)

@@ -20,7 +20,7 @@ type Request[S any] struct {
 	// Tree is the index, among those grown together, of the tree that asks.
 	Tree int
 	// Known is the number of actions that the node has: 0 at the first evaluation. Above that the node was evaluated before and asks
-	// for further actions; no more than Actions and Cost of the answer are looked at, and actions known already are merged.
+	// for further actions; no more than Actions, Cost and Enough of the answer are looked at, and actions known already are merged.
 	Known int
 }
 
@@ -36,6 +36,8 @@ type Evaluation[S any] struct {
 	Actions []Action[S]
 	// Cost is what the answer cost, in the caller's unit, >= 0; see [Config.Budget].
 	Cost int
+	// Enough tells that nothing more need be found out: once this is backed up, the tree is left alone.
+	Enough bool
 }
 
 // Action is one step that can be taken from a state. Actions with equal keys are one action: the search keeps the first's place,

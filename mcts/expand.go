@@ -15,6 +15,7 @@ func (t *Tree[S]) expand(i int32, e *Evaluation[S]) {
 	n.order = int32(t.stats.Evaluations)
 	t.stats.Evaluations++
 	t.stats.Cost += e.Cost
+	t.enough = t.enough || e.Enough
 	if !e.Terminal {
 		t.addActions(i, e.Actions)
 	}
@@ -24,6 +25,7 @@ func (t *Tree[S]) expand(i int32, e *Evaluation[S]) {
 func (t *Tree[S]) widen(i int32, e *Evaluation[S]) {
 	t.stats.Widenings++
 	t.stats.Cost += e.Cost
+	t.enough = t.enough || e.Enough
 	before := t.nodes[i].actions
 	t.addActions(i, e.Actions)
 	t.nodes[i].full = t.nodes[i].actions == before

@@ -17,8 +17,8 @@ type plan struct {
 	visits []int32   // by simulation, how many visits the actions have that it may take
 }
 
-// newPlan draws the noise and lays out simulations.
-func (a *arena) newPlan(rng *rand.Rand, simulations int) {
+// layOut draws the noise and plans simulations.
+func (a *arena) layOut(rng *rand.Rand, simulations int) {
 	actions := a.rootEdges()
 	p := plan{logits: make([]float64, len(actions)), before: make([]int32, len(actions))}
 	greatest, open := 0.0, 0

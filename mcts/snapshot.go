@@ -14,6 +14,8 @@ type Snapshot[S any] struct {
 	Config Config `json:"config"`
 	Limit  int    `json:"limit"`
 	Stats  Stats  `json:"stats"`
+	// Enough tells that the tree is left alone.
+	Enough bool `json:"enough"`
 	// Nodes are the states reached, the root first; Blocks the actions known, of one evaluation each.
 	Nodes  []SnapshotNode[S]  `json:"nodes"`
 	Blocks []SnapshotBlock[S] `json:"blocks"`
@@ -69,7 +71,7 @@ func (t *Tree[S]) Snapshot() (Snapshot[S], error) {
 		return Snapshot[S]{}, fmt.Errorf("snapshot of a tree with no node evaluated, or with walks under way: %w", hone.ErrInvalid)
 	}
 	out := Snapshot[S]{
-		Config: t.cfg, Limit: t.limit, Stats: t.stats, Names: t.names, Clean: t.clean, Low: t.low, High: t.high,
+		Config: t.cfg, Limit: t.limit, Stats: t.stats, Enough: t.enough, Names: t.names, Clean: t.clean, Low: t.low, High: t.high,
 		Before: t.plan.before, Plan: t.plan.visits,
 	}
 	for _, x := range t.plan.logits {
@@ -117,6 +119,7 @@ func restore[S any](s Snapshot[S]) (*Tree[S], error) {
 	}
 	t := &Tree[S]{
 		arena: arena{cfg: s.Config, low: s.Low, high: s.High}, names: make(map[string]int32, len(s.Names)), limit: s.Limit, stats: s.Stats,
+		enough: s.Enough,
 	}
 	for i := range s.Nodes {
 		if err := t.restoreNode(&s.Nodes[i]); err != nil {

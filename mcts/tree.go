@@ -40,6 +40,7 @@ type Tree[S any] struct {
 	names   map[string]int32
 	stats   Stats
 	limit   int
+	enough  bool       // nothing more need be found out
 	rng     *rand.Rand // until the root's noise is drawn
 	walks   []walk     // under way
 	keys    keyTable
@@ -99,13 +100,22 @@ func (t *Tree[S]) addNode(state S, e, depth int32) int32 {
 	return int32(len(t.nodes) - 1)
 }
 
+// newPlan lays out the simulations that are left, or as many as the configuration says.
+func (t *Tree[S]) newPlan(rng *rand.Rand) {
+	simulations := t.cfg.Gumbel.Plan
+	if simulations == 0 {
+		simulations = t.limit - t.stats.Simulations
+	}
+	t.layOut(rng, simulations)
+}
+
 // start draws what the root's noise needs, once its actions are known.
 func (t *Tree[S]) start() {
 	if t.cfg.NoiseFraction > 0 {
 		t.addNoise(t.rng)
 	}
 	if t.cfg.Selection == SelectGumbel {
-		t.newPlan(t.rng, t.limit-t.stats.Simulations)
+		t.newPlan(t.rng)
 	}
 	t.rng = nil
 }
@@ -117,13 +127,14 @@ func (t *Tree[S]) More(simulations int, rng *rand.Rand) error {
 		return fmt.Errorf("%d simulations beyond %d: want 0 to 1073741824 in all: %w", simulations, t.limit, hone.ErrInvalid)
 	}
 	t.limit += simulations
+	t.enough = false
 	if t.nodes[0].order == none || t.cfg.Selection != SelectGumbel {
 		return nil
 	}
 	if t.cfg.Gumbel.Scale > 0 && rng == nil {
 		return fmt.Errorf("no generator for the noise of %d more simulations: %w", simulations, hone.ErrInvalid)
 	}
-	t.newPlan(rng, t.limit-t.stats.Simulations)
+	t.newPlan(rng)
 	return nil
 }
 

@@ -40,6 +40,13 @@ type SearchConfig struct {
 	// is worth ValueMin where there is no judge.
 	ValueMin float64 `json:"value_min" yaml:"value_min"`
 	ValueMax float64 `json:"value_max" yaml:"value_max"`
+	// Rollout is the share, in [0, 1], that the end of the likeliest continuation has in a state's value, beside the value head: what a
+	// judge says of it, or without one the value head at that end. Its tokens count, and its steps are the first candidates of the
+	// states along it. 0 does without.
+	Rollout float64 `json:"rollout" yaml:"rollout"`
+	// LengthNormalised takes for a candidate's prior the geometric mean of its tokens' probabilities instead of their product, so
+	// that a longer step isn't the less likely for its length.
+	LengthNormalised bool `json:"length_normalised" yaml:"length_normalised"`
 	// Prune masks the candidates that the task's check finds not good (not parsed, untrue or not allowed). It hands the search
 	// knowledge that the policy may not have; without it the search sees the policy alone.
 	Prune bool `json:"prune" yaml:"prune"`
@@ -78,6 +85,9 @@ func (c SearchConfig) Validate() error {
 		atLeastOne("search candidates", c.Candidates),
 		validSampling("search sampling", c.Sampling),
 		atLeastOne("search step_tokens", c.StepTokens),
+	}
+	if !(c.Rollout >= 0 && c.Rollout <= 1) {
+		faults = append(faults, fmt.Errorf("search rollout %v: want a number in [0, 1]: %w", c.Rollout, hone.ErrInvalid))
 	}
 	if !(c.ValueMin < c.ValueMax) || math.IsInf(c.ValueMin, 0) || math.IsInf(c.ValueMax, 0) {
 		faults = append(faults, fmt.Errorf("search value_min %v and value_max %v: want finite numbers, the first below the second: %w",

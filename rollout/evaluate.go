@@ -16,8 +16,20 @@ type Mode string
 const (
 	// ModeGreedy takes the likeliest token at each position.
 	ModeGreedy Mode = "greedy"
-	// ModeSearch takes the best line of a tree search.
+	// ModeSearch takes the best line of a tree search, as large as it is configured.
 	ModeSearch Mode = "search"
+	// ModeBestOf draws completions until the budget is spent and takes the one of the most worth.
+	ModeBestOf Mode = "best_of"
+	// ModeMajority draws completions until the budget is spent and takes the answer that most of them give.
+	ModeMajority Mode = "majority"
+	// ModeBeam keeps the states of the highest values after each step.
+	ModeBeam Mode = "beam"
+	// ModeLookahead takes the step whose best next step has the highest value.
+	ModeLookahead Mode = "lookahead"
+	// ModePUCT searches a tree by PUCT until the budget is spent.
+	ModePUCT Mode = "puct"
+	// ModeGumbel searches a tree by Gumbel selection until the budget is spent.
+	ModeGumbel Mode = "gumbel"
 )
 
 // EvaluateInput asks how well the policy answers.
@@ -26,10 +38,17 @@ type EvaluateInput struct {
 	Mode     Mode
 	// Seed is the run's; greedy answers don't depend on it.
 	Seed uint64
-	// Judge guides the search where Mode is ModeSearch. Nil measures what the policy and its value head find by themselves; a judge
+	// Budget is the most tokens to generate for a problem, those of dropped candidates included; at least 1 for the modes of
+	// [Spending], and not looked at in the others.
+	Budget int
+	// Leaves is the number of walks under way in one tree for ModePUCT and ModeGumbel; 0 is as configured. Unshared lets each branch of
+	// the tree keep its own states.
+	Leaves   int
+	Unshared bool
+	// Judge guides the search, in every mode but ModeGreedy and ModeMajority. Nil measures what the policy and its value head find by themselves; a judge
 	// that knows the answer measures whether the search can reach it at all.
 	Judge JudgeFunc
-	// Progress counts problems where Mode is ModeGreedy, and simulations where it is ModeSearch.
+	// Progress counts problems where Mode is ModeGreedy, simulations where it is ModeSearch, and tokens elsewhere.
 	Progress ProgressFunc
 }
 
@@ -113,7 +132,11 @@ func (r *Roller) Evaluate(ctx context.Context, in EvaluateInput) (Evaluation, er
 			out.Answers = append(out.Answers, r.answer(g.quest, g.tokens))
 		}
 	default:
-		err = fmt.Errorf("mode %q: want %q or %q: %w", in.Mode, ModeGreedy, ModeSearch, hone.ErrInvalid)
+		var lines []grown
+		lines, err = r.spend(ctx, quests, in)
+		for _, g := range lines {
+			out.Answers = append(out.Answers, r.answer(g.quest, g.tokens))
+		}
 	}
 	if err != nil {
 		return Evaluation{}, fmt.Errorf("evaluate: %w", err)
@@ -123,9 +146,9 @@ func (r *Roller) Evaluate(ctx context.Context, in EvaluateInput) (Evaluation, er
 
 // quiet is a growth without root noise.
 func (r *Roller) quiet(judge JudgeFunc, progress ProgressFunc) growth {
-	tree := r.cfg.Search.Tree
-	tree.NoiseFraction = 0
-	return growth{tree: tree, judge: judge, progress: progress}
+	search := r.cfg.Search
+	search.Tree.NoiseFraction = 0
+	return growth{search: search, judge: judge, progress: progress}
 }
 
 // answerGreedily decodes a batch of quests at a time, and gives each result with its quest, in order.

@@ -7,6 +7,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/mcts"
 	"github.com/hone-rl/hone/policy/decode"
+	"github.com/hone-rl/hone/task"
 )
 
 // quest is one problem being searched.
@@ -17,11 +18,33 @@ type quest struct {
 	seed    uint64
 	// generated counts the tokens that the decoder wrote for it, those of dropped candidates included.
 	generated int
+	// budget is the most tokens that may be generated for it; 0 is no bound.
+	budget int
+	// spent tells that what is left of the budget is of no use.
+	spent bool
+	// drawn counts the candidates drawn after each text, so that further ones have streams of their own.
+	drawn map[string]int
+	// best is the ended text of the most worth that was come to, where texts are kept at all (see spend); nil before the first.
+	best  *state
+	worth float64
+	// solved tells that a judge could find nothing better than best.
+	solved bool
+}
+
+// left is the number of tokens that may still be generated, at most enough.
+func (q *quest) left(enough int) int {
+	switch {
+	case q.spent:
+		return 0
+	case q.budget == 0:
+		return enough
+	}
+	return min(max(q.budget-q.generated, 0), enough)
 }
 
 // growth is how quests are searched.
 type growth struct {
-	tree     mcts.Config
+	search   SearchConfig
 	judge    JudgeFunc
 	progress ProgressFunc
 }
@@ -35,27 +58,37 @@ type grown struct {
 }
 
 func (g grown) work() Work {
+	if g.tree == nil {
+		return Work{Generated: g.generated}
+	}
 	stats := g.tree.Stats()
-	return Work{Simulations: stats.Simulations, Evaluations: stats.Evaluations, Generated: g.generated}
+	return Work{Simulations: stats.Simulations, Evaluations: stats.Evaluations, Joined: stats.Joined, Generated: g.generated}
 }
 
 // grow searches the quests, as many together as fit a batch of the decoder.
 func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown, error) {
 	size := max(r.cfg.Batch/r.cfg.Search.Candidates, 1)
-	each := how.tree.Simulations + 1
+	each := how.search.Tree.Simulations + 1 // simulations, or tokens where there is a budget
+	if how.search.Tree.Budget > 0 {
+		each = how.search.Tree.Budget
+	}
 	out := make([]grown, 0, len(quests))
 	for lo := 0; lo < len(quests); lo += size {
 		batch := quests[lo:min(lo+size, len(quests))]
 		done := lo * each
-		e := &expander{Roller: r, quests: batch, judge: how.judge, evaluated: func(states int) {
+		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, evaluated: func(states int) {
 			done += states
+			if how.search.Tree.Budget > 0 {
+				how.progress.report(lo*each+spent(batch, each), len(quests)*each)
+				return
+			}
 			how.progress.report(done, len(quests)*each)
 		}}
-		trees, err := mcts.Run(ctx, e, roots(batch), how.tree)
+		trees, err := mcts.Run(ctx, e, roots(r.task, batch), how.search.Tree)
 		if err != nil {
 			return nil, err
 		}
-		lines, err := r.lines(ctx, batch, trees, how.judge != nil)
+		lines, err := r.lines(ctx, batch, trees, how.judge)
 		if err != nil {
 			return nil, err
 		}
@@ -67,23 +100,44 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	return out, nil
 }
 
-func roots(quests []*quest) []mcts.Root[*state] {
+func roots(t task.Task, quests []*quest) []mcts.Root[*state] {
 	out := make([]mcts.Root[*state], len(quests))
 	for i, q := range quests {
-		out[i] = mcts.Root[*state]{State: &state{tree: i}, Rng: hone.Rand(hone.Seed(q.seed, "noise"))}
+		name, _ := t.State(q.problem, "")
+		out[i] = mcts.Root[*state]{State: &state{tree: i}, Name: name, Rng: hone.Rand(hone.Seed(q.seed, "noise"))}
 	}
 	return out
 }
 
-// lines takes the best line of each tree to its end: an answer gets the end of the sequence, and a line left open is completed
+// lines takes the best line of each tree to its end, or the best text that was come to: an answer gets the end of the sequence, and a line left open is completed
 // greedily, all of them in one call.
-func (r *Roller) lines(ctx context.Context, quests []*quest, trees []*mcts.Tree[*state], judged bool) ([]grown, error) {
+func (r *Roller) lines(ctx context.Context, quests []*quest, trees []*mcts.Tree[*state], judge JudgeFunc) ([]grown, error) {
+	ends := make([]*state, len(quests))
+	for i, q := range quests {
+		s := end(trees[i], judge != nil)
+		if q.best != nil && (s.end == open || s.end == cut || judge != nil && q.worth > judge(q.problem, s.text)) {
+			s = q.best
+		}
+		if s.end == open && s.far != nil {
+			s = s.far // the likeliest continuation, which is known
+		}
+		ends[i] = s
+	}
+	out, err := r.finish(ctx, quests, ends)
+	for i := range out {
+		out[i].tree = trees[i]
+	}
+	return out, err
+}
+
+// finish takes texts to their end, one for each quest.
+func (r *Roller) finish(ctx context.Context, quests []*quest, ends []*state) ([]grown, error) {
 	out := make([]grown, len(quests))
 	var requests []decode.Request
 	var asked []int
 	for i, q := range quests {
-		s := end(trees[i], judged)
-		out[i] = grown{quest: q, tree: trees[i], tokens: s.tokens, finish: hone.FinishLength}
+		s := ends[i]
+		out[i] = grown{quest: q, tokens: s.tokens, finish: hone.FinishLength}
 		switch {
 		case s.end == stopped:
 			out[i].finish = hone.FinishStop
@@ -94,7 +148,7 @@ func (r *Roller) lines(ctx context.Context, quests []*quest, trees []*mcts.Tree[
 			asked = append(asked, i)
 			requests = append(requests, decode.Request{
 				Prompt: slices.Concat(q.prompt, s.tokens), Seed: hone.Seed(q.seed, "complete"),
-				MaxTokens: r.cfg.MaxTokens - len(s.tokens),
+				MaxTokens: q.left(r.cfg.MaxTokens - len(s.tokens)),
 			})
 		}
 	}
@@ -132,8 +186,7 @@ func end(tree *mcts.Tree[*state], judged bool) *state {
 
 // bestEnded is the visited terminal node of the highest value; of equals the most visited, then the first.
 func bestEnded(tree *mcts.Tree[*state]) (best mcts.Node, ok bool) {
-	for i := range tree.Len() {
-		n := tree.Node(i)
+	for _, n := range tree.Nodes() {
 		if n.Terminal && (!ok || n.Raw > best.Raw || n.Raw == best.Raw && n.Visits > best.Visits) {
 			best, ok = n, true
 		}

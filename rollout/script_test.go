@@ -24,6 +24,8 @@ type script struct {
 	context int
 	// calls holds the number of requests of each call of Generate.
 	calls []int
+	// written counts the tokens of all calls.
+	written int
 }
 
 // move is one step with its probability; the first of a text is its likeliest.
@@ -37,6 +39,7 @@ func (s *script) Generate(ctx context.Context, requests []decode.Request) ([]dec
 	out := make([]decode.Result, len(requests))
 	for i, r := range requests {
 		out[i] = s.write(r)
+		s.written += len(out[i].Tokens)
 	}
 	return out, ctx.Err()
 }

@@ -26,9 +26,10 @@ type SearchInput struct {
 
 // Work is what a search cost.
 type Work struct {
-	// Simulations and Evaluations are as in [mcts.Stats].
+	// Simulations, Evaluations and Joined are as in [mcts.Stats].
 	Simulations int `json:"simulations"`
 	Evaluations int `json:"evaluations"`
+	Joined      int `json:"joined"`
 	// Generated is the number of tokens that the decoder wrote: all candidates, also those dropped or never followed, and the
 	// greedy end of a line that the tree left open.
 	Generated int `json:"generated"`
@@ -56,7 +57,7 @@ func (r *Roller) Search(ctx context.Context, in SearchInput) ([]Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
-	grown, err := r.grow(ctx, quests, growth{tree: r.cfg.Search.Tree, judge: in.Judge, progress: in.Progress})
+	grown, err := r.grow(ctx, quests, growth{search: r.cfg.Search, judge: in.Judge, progress: in.Progress})
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}

@@ -15,8 +15,12 @@ type SolveInput struct {
 	Origin
 	Problem hone.Problem
 	Mode    Mode
-	// Judge guides the search where Mode is ModeSearch; nil leaves it to the value head.
+	// Budget is as in [EvaluateInput].
+	Budget int
+	// Judge guides the search, in every mode but ModeGreedy and ModeMajority; nil leaves it to the value head.
 	Judge JudgeFunc
+	// Progress is as in [EvaluateInput].
+	Progress ProgressFunc
 	// Lines is the most lines of the tree to return, >= 0.
 	Lines int
 }
@@ -57,10 +61,8 @@ func (r *Roller) Solve(ctx context.Context, in SolveInput) (Solution, error) {
 	switch in.Mode {
 	case ModeGreedy:
 		out, err = r.solveGreedily(ctx, in, quests)
-	case ModeSearch:
-		out, err = r.solveBySearch(ctx, in, quests)
 	default:
-		err = fmt.Errorf("mode %q: want %q or %q: %w", in.Mode, ModeGreedy, ModeSearch, hone.ErrInvalid)
+		out, err = r.solveBySearch(ctx, in, quests)
 	}
 	if err != nil {
 		return Solution{}, fmt.Errorf("solve: %w", err)
@@ -84,7 +86,13 @@ func (r *Roller) solveGreedily(ctx context.Context, in SolveInput, quests []*que
 }
 
 func (r *Roller) solveBySearch(ctx context.Context, in SolveInput, quests []*quest) (Solution, error) {
-	lines, err := r.grow(ctx, quests, r.quiet(in.Judge, nil))
+	var lines []grown
+	var err error
+	if in.Mode == ModeSearch {
+		lines, err = r.grow(ctx, quests, r.quiet(in.Judge, in.Progress))
+	} else {
+		lines, err = r.spend(ctx, quests, EvaluateInput{Mode: in.Mode, Budget: in.Budget, Judge: in.Judge, Progress: in.Progress})
+	}
 	if err != nil {
 		return Solution{}, err
 	}
@@ -94,6 +102,9 @@ func (r *Roller) solveBySearch(ctx context.Context, in SolveInput, quests []*que
 	}
 	out := Solution{Trajectory: trajectories[0], Work: lines[0].work()}
 	tree := lines[0].tree
+	if tree == nil {
+		return out, nil
+	}
 	for _, nodes := range tree.Lines(in.Lines) {
 		out.Lines = append(out.Lines, newLine(tree, nodes))
 	}

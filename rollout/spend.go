@@ -1,0 +1,190 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/mcts"
+	"github.com/hone-rl/hone/policy/decode"
+)
+
+// Spending is the ways to spend a budget of generated tokens on a problem, in the order in which a table shows them.
+func Spending() []Mode {
+	return []Mode{ModeBestOf, ModeMajority, ModeBeam, ModeLookahead, ModePUCT, ModeGumbel}
+}
+
+// rolloutShare is the share of the likeliest continuation's end in a state's value where a search with a budget says none itself.
+const rolloutShare = 0.5
+
+// usualStep is a guess at the tokens of a step, by which the Gumbel search lays out its halving: a line of Game of 24 takes 10 to 20.
+const usualStep = 16
+
+// spend answers quests with at most budget generated tokens each. All ways count alike: every token that the decoder writes for a
+// problem, also those of candidates that are dropped. With a judge a problem is done as soon as nothing better can be found; the
+// majority asks no judge.
+func (r *Roller) spend(ctx context.Context, quests []*quest, in EvaluateInput) ([]grown, error) {
+	if in.Budget < 1 {
+		return nil, fmt.Errorf("mode %q with a budget of %d tokens: want at least 1: %w", in.Mode, in.Budget, hone.ErrInvalid)
+	}
+	for _, q := range quests {
+		q.budget = in.Budget
+	}
+	var way func(context.Context, []*quest, EvaluateInput) ([]grown, error)
+	switch in.Mode {
+	case ModeBestOf, ModeMajority:
+		way = r.spendOnSamples
+	case ModeBeam, ModeLookahead:
+		way = r.spendOnRounds
+	case ModePUCT, ModeGumbel:
+		return r.grow(ctx, quests, growth{search: r.budgeted(in), judge: in.Judge, progress: in.Progress})
+	default:
+		return nil, fmt.Errorf("mode %q: want %q, %q or one of %q: %w", in.Mode, ModeGreedy, ModeSearch, Spending(), hone.ErrInvalid)
+	}
+	size := max(r.cfg.Batch/r.cfg.Search.Candidates, 1)
+	total, all := len(quests)*in.Budget, in.Progress
+	out := make([]grown, 0, len(quests))
+	for lo := 0; lo < len(quests); lo += size {
+		batch := quests[lo:min(lo+size, len(quests))]
+		in.Progress = func(done, _ int) { all.report(lo*in.Budget+done, total) }
+		done, err := way(ctx, batch, in)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, done...)
+	}
+	all.report(total, total)
+	return out, nil
+}
+
+// budgeted is the configured search as it spends a budget: states are shared, nodes ask for more candidates as visits grow, and the
+// likeliest continuation counts in a state's value.
+func (r *Roller) budgeted(in EvaluateInput) SearchConfig {
+	c := r.cfg.Search
+	if c.Rollout == 0 {
+		c.Rollout = rolloutShare
+	}
+	tree := &c.Tree
+	tree.Budget, tree.Simulations, tree.NoiseFraction = in.Budget, in.Budget, 0
+	tree.Share = !in.Unshared
+	if in.Leaves > 0 {
+		tree.Leaves = in.Leaves
+	}
+	if tree.Widen.Factor == 0 {
+		tree.Widen = mcts.WidenConfig{Factor: 1, Exponent: 0.5}
+	}
+	if tree.Selection = mcts.SelectPUCT; in.Mode == ModeGumbel {
+		tree.Selection = mcts.SelectGumbel
+		tree.Gumbel.Scale = 0
+		tree.Gumbel.Plan = max(in.Budget/(c.Candidates*usualStep), 1)
+	}
+	return c
+}
+
+// vote is a class of answers.
+type vote struct {
+	class string
+	count int
+	first *state
+}
+
+// spendOnSamples draws whole completions, the first of each problem greedily, until the budget is spent.
+func (r *Roller) spendOnSamples(ctx context.Context, quests []*quest, in EvaluateInput) ([]grown, error) {
+	e := &expander{Roller: r, cfg: r.cfg.Search, quests: quests, judge: in.Judge}
+	if in.Mode == ModeMajority {
+		e.judge = nil
+	}
+	votes := make([][]vote, len(quests))
+	for round := 0; ; round++ {
+		var requests []decode.Request
+		var asked []int
+		for i, q := range quests {
+			// As many as surely fit, or one that may be cut off.
+			left := q.left(math.MaxInt)
+			n := min(max(left/r.cfg.MaxTokens, 1), max(r.cfg.Batch/len(quests), 1))
+			if left == 0 || q.solved {
+				n = 0
+			}
+			for range n {
+				k := q.drawn[""]
+				request := decode.Request{
+					Prompt: q.prompt, Seed: hone.Seed(q.seed, "whole", k), MaxTokens: min(r.cfg.MaxTokens, left), Sampling: r.cfg.Sampling,
+				}
+				if k == 0 {
+					request.Sampling = decode.Sampling{}
+					q.drawn = map[string]int{}
+				}
+				q.drawn[""] = k + 1
+				requests, asked = append(requests, request), append(asked, i)
+			}
+		}
+		if len(requests) == 0 {
+			break
+		}
+		results, err := r.generate(ctx, requests)
+		if err != nil {
+			return nil, err
+		}
+		for n, i := range asked {
+			q := quests[i]
+			q.generated += len(results[n].Tokens)
+			s := e.action(&state{tree: i}, results[n]).Next
+			if len(results[n].Tokens) == 0 {
+				q.spent = true // the prompt fills the context
+				continue
+			}
+			e.ended(s, e.worth(s))
+			votes[i] = cast(votes[i], r.class(q.problem, s), s)
+		}
+		in.Progress(spent(quests, in.Budget), 0)
+	}
+	ends := make([]*state, len(quests))
+	for i, q := range quests {
+		switch {
+		case in.Mode == ModeMajority && len(votes[i]) > 0:
+			most := votes[i][0]
+			for _, v := range votes[i][1:] {
+				if v.count > most.count {
+					most = v
+				}
+			}
+			ends[i] = most.first
+		case q.best != nil:
+			ends[i] = q.best
+		default:
+			ends[i] = &state{tree: i}
+		}
+	}
+	return r.finish(ctx, quests, ends)
+}
+
+// class is what an ended text's vote is for: the state in which it gave its answer. One that gave none votes for nothing.
+func (r *Roller) class(p hone.Problem, s *state) string {
+	if at, done := r.task.State(p, s.text); done && s.end != cut {
+		return at
+	}
+	return ""
+}
+
+// cast adds a vote; of classes with equal votes the first cast stays before.
+func cast(votes []vote, class string, s *state) []vote {
+	if class == "" {
+		return votes
+	}
+	if i := slices.IndexFunc(votes, func(v vote) bool { return v.class == class }); i >= 0 {
+		votes[i].count++
+		return votes
+	}
+	return append(votes, vote{class: class, count: 1, first: s})
+}
+
+// spent is what quests used of their budgets.
+func spent(quests []*quest, budget int) int {
+	n := 0
+	for _, q := range quests {
+		n += min(q.generated, budget)
+	}
+	return n
+}
