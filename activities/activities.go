@@ -27,6 +27,8 @@ type Deps struct {
 	Inspect func(run hone.RunID, name string, content []byte) error
 	// Commit names the program in the record of the runs that it creates.
 	Commit string
+	// Watch hears of the progress of calls that no Temporal orders, often and on their goroutine; nil is nobody.
+	Watch func(Heartbeat)
 }
 
 // Activities hold what a process knows of its runs between calls. All methods are safe for concurrent use.

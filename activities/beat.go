@@ -21,6 +21,8 @@ type pulse struct {
 	now     Heartbeat
 	began   time.Time
 	started time.Time
+	// watch hears of progress at once; nil is nobody.
+	watch func(Heartbeat)
 }
 
 // beating runs work with a context that ends when the worker stops, and reports its pulse until it is done. An error that comes
@@ -74,6 +76,9 @@ func (p *pulse) at(done, total int) {
 	p.now.Done, p.now.Total = int64(done), int64(total)
 	if seconds := time.Since(p.began).Seconds(); seconds > 0 {
 		p.now.Rate = float64(done) / seconds
+	}
+	if p.watch != nil {
+		p.watch(p.now)
 	}
 }
 

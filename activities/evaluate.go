@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/reward"
@@ -42,7 +41,7 @@ func (a *Activities) Evaluate(ctx context.Context, in EvaluateInput) (out Evalua
 	return out, err
 }
 
-// evaluate answers the problems and stores the answers. In every mode but ModeVerified the verifier that reports the accuracy
+// evaluate answers the problems and stores the answers. In every mode that isn't verified the verifier that reports the accuracy
 // takes no part in finding them.
 func (a *Activities) evaluate(ctx context.Context, key storage.EvaluationKey, p *pulse) error {
 	s, err := a.session(ctx, key.Run)
@@ -57,20 +56,28 @@ func (a *Activities) evaluate(ctx context.Context, key storage.EvaluationKey, p 
 	if err != nil {
 		return err
 	}
-	unit, mode, judge := "problems", rollout.ModeGreedy, rollout.JudgeFunc(nil)
-	switch Mode(key.Mode) {
-	case ModeGreedy:
-	case ModeSearch:
-		unit, mode = "simulations", rollout.ModeSearch
-	case ModeVerified:
-		unit, mode, judge = "simulations", rollout.ModeSearch, s.judge
+	how, err := ParseMode(Mode(key.Mode))
+	if err != nil {
+		return err
+	}
+	ask := rollout.EvaluateInput{
+		Problems: problems, Mode: how.Way, Seed: s.job.Seed, Progress: p.at,
+		Budget: how.Budget, Leaves: how.Leaves, Unshared: how.Unshared,
+	}
+	if how.Verified {
+		ask.Judge = s.judge
+	}
+	unit := "tokens"
+	switch how.Way {
+	case rollout.ModeGreedy:
+		unit = "problems"
+	case rollout.ModeSearch:
+		unit = "simulations"
 	default:
-		return fmt.Errorf("mode %q: want one of %q: %w", key.Mode, Modes(), hone.ErrInvalid)
 	}
 	p.phase("evaluate "+key.Mode+" on "+string(key.Split), unit)
-	result, err := roller.Evaluate(ctx, rollout.EvaluateInput{
-		Problems: problems, Mode: mode, Seed: s.job.Seed, Judge: judge, Progress: p.at,
-	})
+	p.watch = a.deps.Watch
+	result, err := roller.Evaluate(ctx, ask)
 	if err != nil {
 		return err
 	}

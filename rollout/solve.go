@@ -15,8 +15,10 @@ type SolveInput struct {
 	Origin
 	Problem hone.Problem
 	Mode    Mode
-	// Budget is as in [EvaluateInput].
-	Budget int
+	// Budget, Leaves and Unshared are as in [EvaluateInput].
+	Budget   int
+	Leaves   int
+	Unshared bool
 	// Judge guides the search, in every mode but ModeGreedy and ModeMajority; nil leaves it to the value head.
 	Judge JudgeFunc
 	// Progress is as in [EvaluateInput].
@@ -91,7 +93,9 @@ func (r *Roller) solveBySearch(ctx context.Context, in SolveInput, quests []*que
 	if in.Mode == ModeSearch {
 		lines, err = r.grow(ctx, quests, r.quiet(in.Judge, in.Progress))
 	} else {
-		lines, err = r.spend(ctx, quests, EvaluateInput{Mode: in.Mode, Budget: in.Budget, Judge: in.Judge, Progress: in.Progress})
+		lines, err = r.spend(ctx, quests, EvaluateInput{
+			Mode: in.Mode, Budget: in.Budget, Leaves: in.Leaves, Unshared: in.Unshared, Judge: in.Judge, Progress: in.Progress,
+		})
 	}
 	if err != nil {
 		return Solution{}, err

@@ -125,3 +125,17 @@ func (s *Store) LoadTree(ctx context.Context, id hone.TrajectoryID) (Tree, error
 	}
 	return Tree{Sample: id.Sample, Nodes: nodes}, fail(ctx, err, "load tree %s", id)
 }
+
+// Trees are the samples of an iteration that have a search tree, in order.
+func (s *Store) Trees(ctx context.Context, run hone.RunID, iteration int) ([]int, error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, "SELECT sample FROM search_nodes WHERE run_id = $1 AND iteration = $2 AND node = 0 ORDER BY sample",
+		string(run), iteration)
+	if err != nil {
+		return nil, fail(ctx, err, "list trees of run %s, iteration %d", run, iteration)
+	}
+	samples, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	return samples, fail(ctx, err, "list trees of run %s, iteration %d", run, iteration)
+}

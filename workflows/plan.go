@@ -3,7 +3,6 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hone-rl/hone"
@@ -76,9 +75,8 @@ func (p Plan) Validate() error {
 			if m.Split == "" {
 				faults = append(faults, fmt.Errorf("plan: %s: split is empty: %w", name, hone.ErrInvalid))
 			}
-			if !slices.Contains(activities.Modes(), m.Mode) {
-				faults = append(faults, fmt.Errorf("plan: %s: mode %q: want one of %q: %w",
-					name, m.Mode, activities.Modes(), hone.ErrInvalid))
+			if _, err := activities.ParseMode(m.Mode); err != nil {
+				faults = append(faults, fmt.Errorf("plan: %s: %w", name, err))
 			}
 			atLeast(name+".limit", m.Limit, 0)
 		}

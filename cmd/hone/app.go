@@ -84,8 +84,8 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
-	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.scoreCommand(), a.serverCommand(),
-		a.doctorCommand(), a.versionCommand())
+	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.treeCommand(),
+		a.scoreCommand(), a.serverCommand(), a.doctorCommand(), a.versionCommand())
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +13,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/rollout"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/task/game24"
 )
@@ -25,6 +26,50 @@ type evalFlags struct {
 	mode    string
 	limit   int
 	yao     string
+	spendFlags
+}
+
+// spendFlags say how a budget of generated tokens is spent.
+type spendFlags struct {
+	search   string
+	budget   int
+	verified bool
+	leaves   int
+	unshared bool
+}
+
+// add adds the flags that eval and solve share.
+func (f *spendFlags) add(cmd *cobra.Command, search string) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.search, "search", "", search)
+	flags.IntVar(&f.budget, "budget", 0, "most tokens to generate for a problem, all candidates counted")
+	flags.BoolVar(&f.verified, "verified", false, "check each finished answer as it is found, as one may where checking is free")
+	flags.IntVar(&f.leaves, "leaves", 0, "with --search puct or gumbel, walks under way in a tree at once (default: as the run has it)")
+	flags.BoolVar(&f.unshared, "unshared", false, "with --search puct or gumbel, let each branch keep its own states")
+}
+
+// ways are the values of --search that take a budget.
+func ways() string {
+	var names []string
+	for _, mode := range rollout.Spending() {
+		names = append(names, string(mode))
+	}
+	return strings.Join(names, ", ")
+}
+
+// mode is the mode of evaluation that the flags ask for.
+func (f *spendFlags) mode() (activities.Spending, error) {
+	s := activities.Spending{
+		Way: rollout.Mode(f.search), Verified: f.verified, Leaves: f.leaves, Unshared: f.unshared, Budget: f.budget,
+	}
+	if s.Way == rollout.ModeSearch && f.budget == 0 {
+		return s, nil
+	}
+	if f.budget < 1 || f.leaves < 0 {
+		return s, fmt.Errorf("--search %s with --budget %d, --leaves %d: want one of %s, and a budget of at least 1 token: %w",
+			f.search, f.budget, f.leaves, ways(), hone.ErrInvalid)
+	}
+	return activities.ParseMode(s.Mode())
 }
 
 func (a *app) evalCommand() *cobra.Command {
@@ -34,14 +79,23 @@ func (a *app) evalCommand() *cobra.Command {
 		Short: "Measure the accuracy of a policy version",
 		Long: `eval answers the problems of a split and stores the answers; what was measured before is returned as it is stored. Splits: heldout,
 train, and yao2023 (the hundred Game of 24 puzzles of Yao et al. 2023) for runs that kept those out of training. Modes: greedy; search,
-guided by the policy and its value head alone; verified, a search in which each finished answer is checked.`,
+guided by the policy and its value head alone; verified, a search in which each finished answer is checked.
+
+--search spends a budget of generated tokens instead, by one of: ` + ways() + `.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version < -1 || f.limit < 0 {
 				return fmt.Errorf("--version %d, --limit %d: want numbers of at least 0: %w", f.version, f.limit, hone.ErrInvalid)
 			}
-			if !slices.Contains(activities.Modes(), activities.Mode(f.mode)) {
-				return fmt.Errorf("--mode %q: want one of %v: %w", f.mode, activities.Modes(), hone.ErrInvalid)
+			if f.search != "" {
+				how, err := f.spendFlags.mode()
+				if err != nil {
+					return err
+				}
+				f.mode = string(how.Mode())
+			}
+			if _, err := activities.ParseMode(activities.Mode(f.mode)); err != nil {
+				return fmt.Errorf("--mode: %w", err)
 			}
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, s *servers, store *storage.Store) error {
 				return a.eval(ctx, s, store, f)
@@ -52,7 +106,8 @@ guided by the policy and its value head alone; verified, a search in which each 
 	flags.StringVar(&f.run, "run", "", "name of the run (default: the newest)")
 	flags.IntVar(&f.version, "version", -1, "policy version; 0 is the supervised start (default: the newest)")
 	flags.StringVar(&f.split, "split", string(hone.SplitHeldOut), "problems: heldout, train or yao2023")
-	flags.StringVar(&f.mode, "mode", string(activities.ModeGreedy), "greedy, search or verified")
+	flags.StringVar(&f.mode, "mode", string(activities.ModeGreedy), "greedy, search or verified, or as --search stores it, such as puct@2000")
+	f.add(cmd, "how to spend --budget: "+ways())
 	flags.IntVar(&f.limit, "limit", 0, "number of problems, chosen by the run's seed; 0 means all")
 	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023 (default $HONE_SHARED/data/game24/24.csv)")
 	return cmd
@@ -71,6 +126,7 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 		return err
 	}
 	began := time.Now()
+	defer l.unwatch()
 	got, err := l.activities.Evaluate(ctx, activities.EvaluateInput{
 		Run: l.run.ID, Version: version, Split: hone.Split(f.split), Mode: activities.Mode(f.mode), Limit: f.limit,
 	})
@@ -106,6 +162,8 @@ type loaded struct {
 	job        activities.Job
 	activities *activities.Activities
 	puzzles    testPuzzles
+	// unwatch takes the line of progress off the terminal.
+	unwatch func()
 	// kept are the test puzzles that were kept out of training, if any were.
 	kept [][]int
 }
@@ -134,7 +192,11 @@ func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, 
 	if err != nil {
 		return nil, err
 	}
-	l.activities = activities.New(activities.Deps{Store: store, Blobs: blobs, Kernels: kernels, Yao: l.kept, Commit: thisBuild().Commit})
+	watch, unwatch := a.watching()
+	l.unwatch = unwatch
+	l.activities = activities.New(activities.Deps{
+		Store: store, Blobs: blobs, Kernels: kernels, Yao: l.kept, Commit: thisBuild().Commit, Watch: watch,
+	})
 	return l, nil
 }
 

@@ -16,12 +16,11 @@ import (
 
 // solveFlags are what hone solve is told.
 type solveFlags struct {
-	run      string
-	version  int
-	search   bool
-	verified bool
-	lines    int
-	yao      string
+	run     string
+	version int
+	lines   int
+	yao     string
+	spendFlags
 }
 
 func (a *app) solveCommand() *cobra.Command {
@@ -40,8 +39,9 @@ func (a *app) solveCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.run, "run", "", "name of the run (default: the newest)")
 	flags.IntVar(&f.version, "version", -1, "policy version; 0 is the supervised start (default: the newest)")
-	flags.BoolVar(&f.search, "search", false, "search over steps, guided by the policy and its value head, and print the tree's best lines")
-	flags.BoolVar(&f.verified, "verified", false, "search, and check each answer that it comes to")
+	f.add(cmd, "search over steps, guided by the policy and its value head, and print the tree's best lines; or, with --budget,\n"+
+		"--search=WAY, one of "+ways())
+	flags.Lookup("search").NoOptDefVal = string(rollout.ModeSearch)
 	flags.IntVar(&f.lines, "lines", 5, "number of lines of the tree to print")
 	flags.StringVar(&f.yao, "yao", "", "24.csv that the run was trained with")
 	return cmd
@@ -89,9 +89,16 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 	if err != nil {
 		return err
 	}
-	in := rollout.SolveInput{Origin: model.Origin, Problem: problem, Mode: rollout.ModeGreedy}
-	if f.search || f.verified {
-		in.Mode, in.Lines = rollout.ModeSearch, max(f.lines, 0)
+	in := rollout.SolveInput{Origin: model.Origin, Problem: problem, Mode: rollout.ModeGreedy, Lines: max(f.lines, 0)}
+	if f.verified && f.search == "" {
+		f.search = string(rollout.ModeSearch)
+	}
+	if f.search != "" {
+		how, err := f.mode()
+		if err != nil {
+			return err
+		}
+		in.Mode, in.Budget, in.Leaves, in.Unshared = how.Way, how.Budget, how.Leaves, how.Unshared
 	}
 	if f.verified {
 		in.Judge = model.Judge

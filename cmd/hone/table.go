@@ -131,7 +131,11 @@ func measureRank(e evaluation) int {
 		rank = 2
 	}
 	modes := activities.Modes()
-	return rank*(len(modes)+1) + slices.Index(modes, e.Mode)
+	at := slices.Index(modes, e.Mode)
+	if at < 0 { // one that spends a budget
+		at = len(modes)
+	}
+	return rank*(len(modes)+1) + at
 }
 
 // measureName says what was measured: "136 held-out puzzles, greedy".
