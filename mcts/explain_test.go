@@ -12,7 +12,7 @@ import (
 // What a record of the tree explains is what the search would do next: one more simulation goes to the child of the greatest sum.
 func TestExplanationsPredictTheNextStep(t *testing.T) {
 	t.Parallel()
-	for _, normalisation := range []mcts.Normalisation{mcts.NormaliseSiblings, mcts.NormaliseTree, mcts.NormaliseNone} {
+	for _, normalisation := range []mcts.Normalisation{mcts.NormaliseSiblings, mcts.NormaliseNone} {
 		for _, first := range []mcts.FirstPlay{mcts.FirstPlayLeast, mcts.FirstPlayParent} {
 			for simulations := 2; simulations < 60; simulations++ {
 				cfg := configured(simulations)

@@ -17,9 +17,16 @@
 // each is an action, whose prior is the product of its tokens' probabilities (not normalised by length), scaled over the
 // candidates. Candidates of equal tokens count once; candidates of equal text but different tokens are one action, and their
 // probabilities add up. The first candidate is the likeliest continuation token by token, so that a search never knows less than
-// greedy decoding. A state's value is the value head's, kept within the range of rewards. What the text is worth when it has
+// greedy decoding. A state's value is the value head's, kept within the range of rewards; with [SearchConfig.Rollout] it is mixed with
+// what the likeliest continuation comes to. What the text is worth when it has
 // ended is for the caller's [JudgeFunc] to say; without one the value head says it, and then the search sees nothing but the
 // policy. The trees of many problems advance together, so that the decoder gets large batches.
+//
+// # Budgets
+//
+// The modes of [Spending] answer within a number of generated tokens, all those counted that the decoder writes for a problem: best-of-n
+// and majority over whole completions, beam and lookahead over steps, PUCT and Gumbel over trees whose states are shared where the task
+// says that they are equal. Each passes over the greedy line first, and with a judge each stops when nothing better can be found.
 //
 // Yao et al. 2023, arXiv:2305.10601 (search over steps of text); Feng et al. 2023, arXiv:2309.17179 (tree search with a learned
 // value); package mcts has the search's own formulas.
