@@ -37,7 +37,7 @@ func Explain(nodes []Node, cfg Config) []Terms {
 	for at := 0; at >= 0 && at < len(nodes); {
 		best := none
 		for _, c := range children[at] {
-			if n := nodes[c]; n.Visits > 0 && (best == none || n.Visits > nodes[best].Visits || n.Visits == nodes[best].Visits && n.Q > nodes[best].Q) {
+			if nodes[c].Visits > 0 && (best == none || nodes[c].before(&nodes[best])) {
 				best = int32(c)
 			}
 		}
@@ -48,6 +48,11 @@ func Explain(nodes []Node, cfg Config) []Terms {
 		out[at].Chosen = true
 	}
 	return out
+}
+
+// before tells whether n is better than an earlier sibling: more visits, then the higher Q.
+func (n *Node) before(m *Node) bool {
+	return n.Visits > m.Visits || n.Visits == m.Visits && n.Q > m.Q
 }
 
 // bounds is a range of Q.

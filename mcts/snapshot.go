@@ -159,7 +159,10 @@ func (t *Tree[S]) restoreNode(n *SnapshotNode[S]) error {
 		return err
 	}
 	root := len(t.nodes) == 0
-	placed := root == (n.Edge == none) && root == (n.Depth == 0) && n.Depth >= 0
+	placed := n.Edge >= 0 && n.Depth > 0
+	if root {
+		placed = n.Edge == none && n.Depth == 0
+	}
 	if n.Visits < 0 || n.Visits > maxSimulations || n.Order < none || n.Mass < 0 || !placed {
 		return fmt.Errorf("visits %d, order %d, mass %v, edge %d, depth %d can't be: %w",
 			n.Visits, n.Order, n.Mass, n.Edge, n.Depth, hone.ErrInvalid)

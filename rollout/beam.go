@@ -41,13 +41,12 @@ func (r *Roller) spendOnRounds(ctx context.Context, quests []*quest, in Evaluate
 	}
 	for {
 		var asks []mcts.Request[*state]
-		var of []int
 		for i, one := range rounds {
 			if one.quest.solved || one.quest.left(1) == 0 {
-				continue
+				one.front = nil
 			}
 			for _, s := range one.front {
-				asks, of = append(asks, mcts.Request[*state]{State: s, Tree: i}), append(of, i)
+				asks = append(asks, mcts.Request[*state]{State: s, Tree: i})
 			}
 		}
 		if len(asks) == 0 {
@@ -57,21 +56,11 @@ func (r *Roller) spendOnRounds(ctx context.Context, quests []*quest, in Evaluate
 		if err != nil {
 			return nil, err
 		}
-		for lo := 0; lo < len(of); {
-			hi := lo
-			for hi < len(of) && of[hi] == of[lo] {
-				hi++
+		for _, one := range rounds {
+			if n := len(one.front); n > 0 {
+				e.advance(one, asks[:n], answers[:n], in.Mode)
+				asks, answers = asks[n:], answers[n:]
 			}
-			one := rounds[of[lo]]
-			if in.Mode == ModeLookahead {
-				e.look(one, asks[lo:hi], answers[lo:hi])
-			} else {
-				e.keep(one, nextStates(answers[lo:hi]))
-			}
-			if len(one.front) == 0 {
-				one.restart()
-			}
-			lo = hi
 		}
 	}
 	ends := make([]*state, len(quests))
@@ -81,6 +70,18 @@ func (r *Roller) spendOnRounds(ctx context.Context, quests []*quest, in Evaluate
 		}
 	}
 	return r.finish(ctx, quests, ends)
+}
+
+// advance takes a pass one step on, with what was said of its front.
+func (e *expander) advance(o *round, asks []mcts.Request[*state], answers []mcts.Evaluation[*state], mode Mode) {
+	if mode == ModeLookahead {
+		e.look(o, asks, answers)
+	} else {
+		e.keep(o, nextStates(answers))
+	}
+	if len(o.front) == 0 {
+		o.restart()
+	}
 }
 
 // restart begins the next pass. Where a pass wrote nothing there is nothing to find out.

@@ -45,8 +45,8 @@ type EvaluateInput struct {
 	// the tree keep its own states.
 	Leaves   int
 	Unshared bool
-	// Judge guides the search, in every mode but ModeGreedy and ModeMajority. Nil measures what the policy and its value head find by themselves; a judge
-	// that knows the answer measures whether the search can reach it at all.
+	// Judge guides the search, in every mode but ModeGreedy and ModeMajority. Nil measures what the policy and its value head find by
+	// themselves; a judge that knows the answer measures whether the search can reach it at all.
 	Judge JudgeFunc
 	// Progress counts problems where Mode is ModeGreedy, simulations where it is ModeSearch, and tokens elsewhere.
 	Progress ProgressFunc

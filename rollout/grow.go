@@ -109,8 +109,7 @@ func roots(t task.Task, quests []*quest) []mcts.Root[*state] {
 	return out
 }
 
-// lines takes the best line of each tree to its end, or the best text that was come to: an answer gets the end of the sequence, and a line left open is completed
-// greedily, all of them in one call.
+// lines takes the best line of each tree to its end, or the best text that was come to.
 func (r *Roller) lines(ctx context.Context, quests []*quest, trees []*mcts.Tree[*state], judge JudgeFunc) ([]grown, error) {
 	ends := make([]*state, len(quests))
 	for i, q := range quests {
@@ -130,7 +129,8 @@ func (r *Roller) lines(ctx context.Context, quests []*quest, trees []*mcts.Tree[
 	return out, err
 }
 
-// finish takes texts to their end, one for each quest.
+// finish takes texts to their end, one for each quest: an answer gets the end of the sequence, and a text left open is completed
+// greedily, all of them in one call.
 func (r *Roller) finish(ctx context.Context, quests []*quest, ends []*state) ([]grown, error) {
 	out := make([]grown, len(quests))
 	var requests []decode.Request

@@ -97,26 +97,11 @@ func (r *Roller) spendOnSamples(ctx context.Context, quests []*quest, in Evaluat
 		e.judge = nil
 	}
 	votes := make([][]vote, len(quests))
-	for round := 0; ; round++ {
+	for {
 		var requests []decode.Request
 		var asked []int
 		for i, q := range quests {
-			// As many as surely fit, or one that may be cut off.
-			left := q.left(math.MaxInt)
-			n := min(max(left/r.cfg.MaxTokens, 1), max(r.cfg.Batch/len(quests), 1))
-			if left == 0 || q.solved {
-				n = 0
-			}
-			for range n {
-				k := q.drawn[""]
-				request := decode.Request{
-					Prompt: q.prompt, Seed: hone.Seed(q.seed, "whole", k), MaxTokens: min(r.cfg.MaxTokens, left), Sampling: r.cfg.Sampling,
-				}
-				if k == 0 {
-					request.Sampling = decode.Sampling{}
-					q.drawn = map[string]int{}
-				}
-				q.drawn[""] = k + 1
+			for _, request := range r.whole(q, len(quests)) {
 				requests, asked = append(requests, request), append(asked, i)
 			}
 		}
@@ -130,11 +115,11 @@ func (r *Roller) spendOnSamples(ctx context.Context, quests []*quest, in Evaluat
 		for n, i := range asked {
 			q := quests[i]
 			q.generated += len(results[n].Tokens)
-			s := e.action(&state{tree: i}, results[n]).Next
 			if len(results[n].Tokens) == 0 {
 				q.spent = true // the prompt fills the context
 				continue
 			}
+			s := e.action(&state{tree: i}, results[n]).Next
 			e.ended(s, e.worth(s))
 			votes[i] = cast(votes[i], r.class(q.problem, s), s)
 		}
@@ -142,22 +127,50 @@ func (r *Roller) spendOnSamples(ctx context.Context, quests []*quest, in Evaluat
 	}
 	ends := make([]*state, len(quests))
 	for i, q := range quests {
-		switch {
-		case in.Mode == ModeMajority && len(votes[i]) > 0:
-			most := votes[i][0]
-			for _, v := range votes[i][1:] {
-				if v.count > most.count {
-					most = v
-				}
-			}
-			ends[i] = most.first
-		case q.best != nil:
-			ends[i] = q.best
-		default:
+		ends[i] = q.best
+		if in.Mode == ModeMajority {
+			ends[i] = winner(votes[i], q.best)
+		}
+		if ends[i] == nil {
 			ends[i] = &state{tree: i}
 		}
 	}
 	return r.finish(ctx, quests, ends)
+}
+
+// whole asks for further completions of a problem, one of so many: as many as surely fit its budget, or one that may be cut off. The
+// first is greedy.
+func (r *Roller) whole(q *quest, problems int) []decode.Request {
+	left := q.left(math.MaxInt)
+	if left == 0 || q.solved {
+		return nil
+	}
+	if q.drawn == nil {
+		q.drawn = map[string]int{}
+	}
+	out := make([]decode.Request, min(max(left/r.cfg.MaxTokens, 1), max(r.cfg.Batch/problems, 1)))
+	for i := range out {
+		k := q.drawn[""]
+		out[i] = decode.Request{
+			Prompt: q.prompt, Seed: hone.Seed(q.seed, "whole", k), MaxTokens: min(r.cfg.MaxTokens, left), Sampling: r.cfg.Sampling,
+		}
+		if k == 0 {
+			out[i].Sampling = decode.Sampling{}
+		}
+		q.drawn[""] = k + 1
+	}
+	return out
+}
+
+// winner is the first text of the class with the most votes, the first of equals; otherwise where there is none.
+func winner(votes []vote, otherwise *state) *state {
+	most := 0
+	for _, v := range votes {
+		if v.count > most {
+			most, otherwise = v.count, v.first
+		}
+	}
+	return otherwise
 }
 
 // class is what an ended text's vote is for: the state in which it gave its answer. One that gave none votes for nothing.

@@ -155,7 +155,7 @@ func TestSolveSpendsABudget(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.LessOrEqual(t, got.Work.Generated, 900)
-		require.Equal(t, len(got.Trajectory.Tokens), len(got.Trajectory.Logp))
+		require.Len(t, got.Trajectory.Logp, len(got.Trajectory.Tokens))
 		tree := mode == rollout.ModePUCT || mode == rollout.ModeGumbel
 		require.Equal(t, tree, len(got.Lines) > 0, "%s", mode)
 	}
@@ -166,7 +166,9 @@ func TestLikeliestContinuationIsWrittenOnceAndGivesTheFirstCandidates(t *testing
 	f := setup(t, func(c *rollout.Config) {
 		c.Search.Candidates, c.Search.Rollout, c.Search.Tree.Simulations = 1, 1, 3
 	})
-	found, err := f.roller.Search(t.Context(), rollout.SearchInput{Origin: f.origin(), Slots: []rollout.Slot{{Problem: f.problem}}, Judge: f.judge})
+	found, err := f.roller.Search(t.Context(), rollout.SearchInput{
+		Origin: f.origin(), Slots: []rollout.Slot{{Problem: f.problem}}, Judge: f.judge,
+	})
 	require.NoError(t, err)
 	// With one candidate a state, the tree is the greedy line, and all of it came with the root's evaluation.
 	tokens, err := f.script.tokenizer.Encode(bad1 + bad2 + bad3 + wrong)

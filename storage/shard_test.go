@@ -47,7 +47,7 @@ func TestShardComesBackAsItWas(t *testing.T) {
 	require.Equal(t, want[7], one)
 	trees, err := s.Trees(t.Context(), want[7].ID.Run, want[7].ID.Iteration)
 	require.NoError(t, err)
-	require.Equal(t, []int{want[7].ID.Sample}, trees)
+	require.Equal(t, []int{want[7].ID.Sample, want[9].ID.Sample}, trees)
 	gotTree, err := s.LoadTree(t.Context(), want[7].ID)
 	require.NoError(t, err)
 	require.Equal(t, second.Trees[0], gotTree)

@@ -25,7 +25,7 @@ func (a *app) watching() (watch func(activities.Heartbeat), done func()) {
 	watch = func(h activities.Heartbeat) {
 		mu.Lock()
 		defer mu.Unlock()
-		now := time.Now() //nolint:forbidigo // when a person sees a line is nothing that is repeated
+		now := time.Now()
 		if now.Sub(last) < progressInterval {
 			return
 		}

@@ -27,9 +27,9 @@ func (a *app) treeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tree RUN CYCLE N",
 		Short: "Show a search tree of a cycle",
-		Long: `tree shows the N-th search tree of a run's cycle, both counted from 0: for each step its visits N, its mean return Q, the prior P that
-the policy gave it, the value V of the state that it leads to, when it was evaluated, and what PUCT would make of it now, normalised
-value and exploration. An asterisk marks the line that the search recommends.`,
+		Long: `tree shows the N-th search tree of a run's cycle, both counted from 0: for each step its visits N, its mean return Q, the prior P
+that the policy gave it, the value V of the state that it leads to, when it was evaluated, and what PUCT would make of it now,
+normalised value and exploration. An asterisk marks the line that the search recommends.`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var place [2]int
