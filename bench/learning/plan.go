@@ -33,6 +33,8 @@ type task struct {
 	name, title, preset string
 	// methods are those compared by name; empty means all. The winner of the first task comes to them.
 	methods []string
+	// sets are what the task changes of its preset.
+	sets []string
 }
 
 func (t task) id() string { return t.name }
@@ -46,7 +48,10 @@ const (
 func tasksAll() []task {
 	return []task{
 		{name: "game24", title: "Game of 24", preset: "demo"},
-		{name: "countdown", title: "Countdown", preset: "countdown-1m", methods: []string{methodSupervised, methodPPO}},
+		{
+			name: "countdown", title: "Countdown", preset: "countdown-1m", methods: []string{methodSupervised, methodPPO},
+			sets: []string{"start.traces=3000"}, // its lines are long, and the start is repeated in every run
+		},
 	}
 }
 
@@ -102,7 +107,7 @@ func (s spec) name() string { return fmt.Sprintf("%s-%s-%d", s.task.name, s.meth
 
 // sets are all --set of the run, in order: later ones win.
 func (s spec) sets(short bool) []string {
-	out := slices.Concat(common(), s.method.sets)
+	out := slices.Concat(common(), s.task.sets, s.method.sets)
 	if short {
 		out = append(out, shortSets()...)
 	}
