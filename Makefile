@@ -23,7 +23,7 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e bench bench-engine bench-learning learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e bench bench-engine bench-learning bench-search learn setup setup-test clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ bench-engine: ## hone against PyTorch, an hour, to doc/bench/engine.md (SHORT=1:
 bench-learning: setup build ## ways to learn at equal generated tokens, hours, to doc/bench/learning.md (SHORT=1: a smoke test)
 	go build -o bin/bench-learning ./bench/learning
 	bin/bench-learning $(if $(SHORT),-short) $(ARGS)
+
+bench-search: setup build ## ways to answer at equal generated tokens, with ARGS="-runs demo-1,demo-2,demo-3", to doc/bench/search.md
+	go build -o bin/bench-search ./bench/search
+	bin/bench-search $(ARGS)
 
 learn: setup build ## learning benchmark: the demo with three seeds, then with noise for a reward (hours)
 	for seed in $(or $(SEEDS),1 2 3); do bin/hone train --preset demo --seed $$seed --run learn-$$seed $(ARGS); done

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+)
+
+// comparison is the measurements of one split, with or without the verifier.
+type comparison struct {
+	split    string
+	verified bool
+	records  []record
+}
+
+// name is the comparison in a file's name.
+func (c comparison) name() string {
+	if c.verified {
+		return c.split + "-verified"
+	}
+	return c.split
+}
+
+// compare groups records. Greedy decoding and the majority ask no verifier and stand in both tables of a split.
+func compare(records []record) []comparison {
+	var out []comparison
+	for _, r := range records {
+		if len(out) == 0 || !slices.ContainsFunc(out, func(c comparison) bool { return c.split == r.Split && c.verified == r.Verified }) {
+			out = append(out, comparison{split: r.Split, verified: r.Verified})
+		}
+	}
+	slices.SortFunc(out, func(a, b comparison) int { return strings.Compare(a.name(), b.name()) })
+	for i := range out {
+		for _, r := range records {
+			m, _ := methodOf(r.Method)
+			if r.Split == out[i].split && (r.Verified == out[i].verified || !m.judged) {
+				out[i].records = append(out[i].records, r)
+			}
+		}
+	}
+	return slices.DeleteFunc(out, func(c comparison) bool {
+		return !slices.ContainsFunc(c.records, func(r record) bool { return r.Budget > 0 })
+	})
+}
+
+// budgets are those measured, from the least.
+func (c comparison) budgets() []int {
+	var out []int
+	for _, r := range c.records {
+		if r.Budget > 0 && !slices.Contains(out, r.Budget) {
+			out = append(out, r.Budget)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// of are the records of a method within a budget; a method without budgets has them in each.
+func (c comparison) of(m method, budget int) []record {
+	var out []record
+	for _, r := range c.records {
+		if r.Method == m.name && (r.Budget == budget || len(m.flags) == 0) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// meanOf is the mean and the standard deviation (n - 1) of f over records.
+func meanOf(records []record, f func(record) float64) (mean, deviation float64) {
+	for _, r := range records {
+		mean += f(r) / float64(len(records))
+	}
+	for _, r := range records {
+		deviation += (f(r) - mean) * (f(r) - mean)
+	}
+	if len(records) > 1 {
+		return mean, math.Sqrt(deviation / float64(len(records)-1))
+	}
+	return mean, 0
+}
+
+// perSolved are the tokens of all problems over the number solved.
+func perSolved(records []record) string {
+	tokens, solved := 0.0, 0
+	for _, r := range records {
+		tokens += r.Tokens * float64(r.Problems)
+		solved += r.Right
+	}
+	if solved == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", tokens/float64(solved))
+}
+
+// write writes the page and its pictures.
+func write(dir string, records []record) error {
+	var b strings.Builder
+	b.WriteString(`# Ways to spend generated tokens
+
+Written by ` + "`make bench-search`" + `. The same policies answer the same problems by every way, within the same number of generated
+tokens a problem, those of dropped candidates included. Cells are the share of right answers in percent, mean ± standard deviation
+(n - 1) over runs; then the tokens generated for each problem solved; then seconds a problem, all problems of a split answered
+together. Greedy decoding has one length and takes no budget. In tables named verified a way checks each finished answer as it is found and stops at a right one.
+`)
+	for _, c := range compare(records) {
+		if err := c.draw(filepath.Join(dir, "search-"+c.name()+".png")); err != nil {
+			return err
+		}
+		c.table(&b)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "search.md"), []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("page: %w", err)
+	}
+	return nil
+}
+
+// table writes a comparison as a table.
+func (c comparison) table(b *strings.Builder) {
+	budgets := c.budgets()
+	fmt.Fprintf(b, "\n## %s\n\n![accuracy over budgets](search-%s.png)\n\n| method |", c.name(), c.name())
+	for _, budget := range budgets {
+		fmt.Fprintf(b, " %d tokens |", budget)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(budgets)) + "\n")
+	for _, m := range methods() {
+		row, measured := []string{"", m.title}, false
+		for _, budget := range budgets {
+			records := c.of(m, budget)
+			if len(records) == 0 {
+				row = append(row, "-")
+				continue
+			}
+			measured = true
+			mean, deviation := meanOf(records, record.accuracy)
+			seconds, _ := meanOf(records, func(r record) float64 { return r.Seconds / float64(r.Problems) })
+			row = append(row, fmt.Sprintf("%.1f ± %.1f; %s; %.3f s", 100*mean, 100*deviation, perSolved(records), seconds))
+		}
+		if measured {
+			b.WriteString(strings.TrimSpace(strings.Join(append(row, ""), " | ")) + "\n")
+		}
+	}
+	var runs []string
+	problems := 0
+	for _, r := range c.records {
+		if name := fmt.Sprintf("%s version %d", r.Run, r.Version); !slices.Contains(runs, name) {
+			runs = append(runs, name)
+		}
+		problems = max(problems, r.Problems)
+	}
+	fmt.Fprintf(b, "\n%d problems; runs: %s.\n", problems, strings.Join(runs, ", "))
+}
+
+// draw writes accuracy over budgets as PNG. Colours are those of Okabe and Ito 2008, "Color Universal Design".
+func (c comparison) draw(path string) error {
+	palette := []color.NRGBA{
+		{0, 0, 0, 255}, {230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {213, 94, 0, 255}, {0, 114, 178, 255},
+	}
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.name(), "generated tokens a problem, at most", "right, %"
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
+	p.Y.Min, p.Legend.Top, p.Legend.Left = 0, true, true
+	p.Add(plotter.NewGrid())
+	for i, m := range methods() {
+		if strings.HasPrefix(m.name, "puct_") {
+			continue // variants are for the table
+		}
+		var points plotter.XYs
+		for _, budget := range c.budgets() {
+			if records := c.of(m, budget); len(records) > 0 {
+				mean, _ := meanOf(records, record.accuracy)
+				points = append(points, plotter.XY{X: float64(budget), Y: 100 * mean})
+			}
+		}
+		if len(points) == 0 {
+			continue
+		}
+		line, dots, err := plotter.NewLinePoints(points)
+		if err != nil {
+			return fmt.Errorf("line of %d points: %w", len(points), err)
+		}
+		line.Color, line.Width, dots.Color = palette[i%len(palette)], vg.Points(1.5), palette[i%len(palette)]
+		p.Add(line, dots)
+		p.Legend.Add(m.title, line)
+	}
+	if err := p.Save(20*vg.Centimeter, 12*vg.Centimeter, path); err != nil {
+		return fmt.Errorf("picture %s: %w", path, err)
+	}
+	return nil
+}
