@@ -71,7 +71,8 @@ func NewStack(layers ...Weighted) (*Stack, error) {
 // where none does, and a gate sees the outcome of the layers up to its own. An error of any layer is the stack's: a breakdown is whole or
 // there is none. Schedules go by the trajectory's iteration.
 func (s *Stack) Score(ctx context.Context, p hone.Problem, traj hone.Trajectory) (hone.Breakdown, error) {
-	b := hone.Breakdown{Steps: len(traj.Steps)}
+	b := hone.Breakdown{Steps: len(traj.Steps), Layers: make([]hone.LayerScore, 0, len(s.layers))}
+	ctx = withReading(ctx)
 	for _, l := range s.layers {
 		j, err := l.judge(ctx, p, traj, b)
 		if err != nil {

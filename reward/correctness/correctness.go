@@ -28,12 +28,12 @@ func (l *Layer) Name() string { return Name }
 
 // Judge gives the outcome and its term. An outcome that is no judgement scores 0 too; it is the trainer's to leave such
 // trajectories out.
-func (l *Layer) Judge(_ context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
-	checks, _, err := reward.Checks(l.task, p, traj)
+func (l *Layer) Judge(ctx context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
+	checks, _, err := reward.Checks(ctx, l.task, p, traj)
 	if err != nil {
 		return reward.Judgement{}, err
 	}
-	verdict := l.task.Verify(p, traj.Text)
+	verdict := reward.Verdict(ctx, l.task, p, traj)
 	j := reward.Judgement{Outcome: verdict.Outcome}
 	if at, _ := reward.AnswerStep(checks); at >= 0 {
 		score := 0.0

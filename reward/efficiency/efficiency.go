@@ -63,12 +63,12 @@ func (l *Layer) Name() string { return Name }
 
 // Judge gives a term to each step that was wasted or too long. A wasted step scores -1/(Span*need) and each token beyond the
 // allowance 1/TokensPerStep of that, until the total is -1.
-func (l *Layer) Judge(_ context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
-	checks, blank, err := reward.Checks(l.task, p, traj)
+func (l *Layer) Judge(ctx context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
+	checks, blank, err := reward.Checks(ctx, l.task, p, traj)
 	if err != nil {
 		return reward.Judgement{}, err
 	}
-	if l.task.Verify(p, traj.Text).Outcome != hone.OutcomeRight {
+	if reward.Verdict(ctx, l.task, p, traj).Outcome != hone.OutcomeRight {
 		return reward.Judgement{}, nil
 	}
 	if blank {

@@ -31,8 +31,8 @@ func (l *Layer) Name() string { return Name }
 
 // Judge takes half of what there is in equal parts for steps that don't parse, need of them taking it all, and the other half for a
 // missing answer. A trajectory without steps gets no term.
-func (l *Layer) Judge(_ context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
-	checks, blank, err := reward.Checks(l.task, p, traj)
+func (l *Layer) Judge(ctx context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
+	checks, blank, err := reward.Checks(ctx, l.task, p, traj)
 	if err != nil || len(checks) == 0 {
 		return reward.Judgement{}, err
 	}

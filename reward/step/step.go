@@ -33,8 +33,8 @@ func New(t task.Task) *Layer { return &Layer{task: t} }
 func (l *Layer) Name() string { return Name }
 
 // Judge gives every step a term, in [-1, 0]. A trajectory without steps gets none.
-func (l *Layer) Judge(_ context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
-	checks, blank, err := reward.Checks(l.task, p, traj)
+func (l *Layer) Judge(ctx context.Context, p hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
+	checks, blank, err := reward.Checks(ctx, l.task, p, traj)
 	if err != nil {
 		return reward.Judgement{}, err
 	}
