@@ -89,6 +89,8 @@ type scoringWriter struct {
 	key    ScoringKey
 	scored []Scored
 	layers []layerRow
+	// packed are a replay's breakdowns; the live scoring's are in layers.
+	packed [][]byte
 }
 
 type layerRow struct {
@@ -102,6 +104,14 @@ func (w *scoringWriter) prepare() error {
 	for _, s := range w.scored {
 		if err := s.Breakdown.Validate(); err != nil {
 			return fmt.Errorf("sample %d: %w", s.Sample, err)
+		}
+		if w.key.Scoring != LiveScoring {
+			packed, err := packBreakdown(s.Breakdown)
+			if err != nil {
+				return fmt.Errorf("sample %d: %w", s.Sample, err)
+			}
+			w.packed = append(w.packed, packed)
+			continue
 		}
 		for position, layer := range s.Breakdown.Layers {
 			row, err := newLayerRow(layer, s.Breakdown.Steps)
@@ -145,6 +155,9 @@ func (w *scoringWriter) digest() []byte {
 		d.ints(s.Sample, s.Breakdown.Steps, len(s.Breakdown.Layers))
 		d.texts(string(s.Breakdown.Outcome))
 	}
+	for _, p := range w.packed {
+		d.bytes(p)
+	}
 	for _, l := range w.layers {
 		d.texts(l.layer.Layer)
 		d.floats(l.layer.Weight)
@@ -160,12 +173,18 @@ func (w *scoringWriter) copy(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("scoring %d was not added: %w", key.Scoring, err)
 	}
-	columns := []string{"run_id", "iteration", "scoring_id", "sample", "outcome", "steps", "total"}
+	columns := []string{"run_id", "iteration", "scoring_id", "sample", "outcome", "steps", "total", "packed"}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"scores"}, columns, pgx.CopyFromSlice(len(w.scored), func(i int) ([]any, error) {
 		s := w.scored[i]
-		return []any{w.run, key.Iteration, key.Scoring, s.Sample, string(s.Breakdown.Outcome), s.Breakdown.Steps, s.Breakdown.Total()}, nil
+		var packed []byte
+		if w.packed != nil {
+			packed = w.packed[i]
+		}
+		return []any{
+			w.run, key.Iteration, key.Scoring, s.Sample, string(s.Breakdown.Outcome), s.Breakdown.Steps, s.Breakdown.Total(), packed,
+		}, nil
 	}))
-	if err != nil {
+	if err != nil || w.packed != nil {
 		return err
 	}
 	columns = []string{"run_id", "iteration", "scoring_id", "sample", "position", "layer", "weight", "total", "per_step", "detail"}
@@ -185,15 +204,22 @@ func (s *Store) LoadScoring(ctx context.Context, run hone.RunID, iteration, scor
 	}
 	var all []Scored
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT sample, outcome, steps FROM scores
+		rows, err := tx.Query(ctx, `SELECT sample, outcome, steps, packed FROM scores
 			WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 ORDER BY sample`, string(run), iteration, scoring)
 		if err != nil {
 			return err
 		}
 		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Scored, err error) {
-			return s, row.Scan(&s.Sample, &s.Breakdown.Outcome, &s.Breakdown.Steps)
+			var packed []byte
+			if err := row.Scan(&s.Sample, &s.Breakdown.Outcome, &s.Breakdown.Steps, &packed); err != nil || scoring == LiveScoring {
+				return s, err
+			}
+			if err := unpackBreakdown(packed, &s.Breakdown); err != nil {
+				return s, fmt.Errorf("sample %d: %w", s.Sample, err)
+			}
+			return s, nil
 		})
-		if err != nil {
+		if err != nil || scoring != LiveScoring {
 			return err
 		}
 		return loadLayers(ctx, tx, ScoringKey{ShardKey: ShardKey{Run: run, Iteration: iteration}, Scoring: scoring}, all)
