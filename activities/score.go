@@ -68,6 +68,9 @@ func (s *session) score(ctx context.Context, key storage.ScoringKey, p *pulse) (
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	if s.stack.Grouped() {
+		s.normalise(scored)
+	}
 	p.at(len(scored), len(scored))
 	judged := p.seconds()
 	if err := s.deps.Store.SaveScoring(ctx, key, scored); err != nil {
@@ -76,6 +79,18 @@ func (s *session) score(ctx context.Context, key storage.ScoringKey, p *pulse) (
 	return scored, s.deps.Store.SaveMetrics(ctx, s.run, key.Iteration, map[string]float64{
 		"seconds_score": judged, "seconds_store_scoring": p.seconds() - judged,
 	})
+}
+
+// normalise scales the layers that are normalised over the samples of a problem.
+func (s *session) normalise(scored []storage.Scored) {
+	for lo := 0; lo < len(scored); {
+		var group []hone.Breakdown
+		slot := scored[lo].Sample / s.job.Rollout.Group
+		for ; lo < len(scored) && scored[lo].Sample/s.job.Rollout.Group == slot; lo++ {
+			group = append(group, scored[lo].Breakdown)
+		}
+		s.stack.NormaliseGroup(group) // their layers are shared with scored
+	}
 }
 
 // summarise is the means of a scoring.

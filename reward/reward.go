@@ -99,3 +99,16 @@ func (w Weighted) judge(ctx context.Context, p hone.Problem, traj hone.Trajector
 
 // Layers are the stack's, in order. The caller owns the slice.
 func (s *Stack) Layers() []Weighted { return append([]Weighted(nil), s.layers...) }
+
+// Replace is the stack with another layer in the place of the one of that name, under the same weight. A name that isn't in the stack is
+// [hone.ErrNotFound].
+func (s *Stack) Replace(layer Layer) (*Stack, error) {
+	layers := s.Layers()
+	for i, w := range layers {
+		if w.Layer.Name() == layer.Name() {
+			layers[i].Layer = layer
+			return &Stack{layers: layers}, nil
+		}
+	}
+	return nil, fmt.Errorf("layer %q is not in the stack: %w", layer.Name(), hone.ErrNotFound)
+}

@@ -49,6 +49,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errChanged):
+		return exitChanged
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		if !a.parted {
 			fmt.Fprintf(a.stderr, "hone: %s\n", errInterrupted)
@@ -85,7 +87,8 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
 	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.treeCommand(),
-		a.scoreCommand(), a.serverCommand(), a.doctorCommand(), a.versionCommand())
+		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.serverCommand(),
+		a.doctorCommand(), a.versionCommand())
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {

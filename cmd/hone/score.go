@@ -36,8 +36,8 @@ func (a *app) scoreCommand() *cobra.Command {
 A line holds "problem" (a puzzle, or the question), "completion", and for tasks in words "reference", the right answer. With
 "step_tokens" it says how many tokens each step took; without, a step counts as one. Other fields are passed through.
 
-A line out has "outcome", "reward" (the total) and "breakdown" (layers, each with its terms and reasons) besides, or "error" and "line" where
-the line in could not be scored; the others are scored all the same, and the exit code is 1. "-" reads standard input.
+A line out has "outcome", "reward" (the total) and "breakdown" (layers, each with its terms and reasons) besides, or "error" and "line"
+where the line in could not be scored; the others are scored all the same, and the exit code is 1. "-" reads standard input.
 
 Tasks: ` + strings.Join(taskNames(), ", ") + ".",
 		Args: cobra.ExactArgs(1),
@@ -95,7 +95,7 @@ func (a *app) score(ctx context.Context, path string, f scoreFlags) (err error) 
 	out := bufio.NewWriter(a.stdout)
 	s := scorer{task: tk, stack: rewards}
 	err = s.run(ctx, bufio.NewReader(in), out)
-	if err = errors.Join(err, out.Flush()); err != nil {
+	if err := errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
 	if s.bad > 0 {
@@ -156,7 +156,7 @@ func (s *scorer) run(ctx context.Context, in *bufio.Reader, out io.Writer) error
 				return err
 			}
 		}
-		if end != nil {
+		if errors.Is(end, io.EOF) {
 			return nil
 		}
 	}

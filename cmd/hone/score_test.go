@@ -48,7 +48,9 @@ func TestScoreGivesTheBreakdownOfTraining(t *testing.T) {
 		for _, s := range traj.Steps {
 			tokens = append(tokens, s.To-s.From)
 		}
-		line, err := json.Marshal(map[string]any{"problem": "10 6 5 4", "completion": completion, "step_tokens": tokens, "id": 1e3, "extra": []int{1}})
+		line, err := json.Marshal(map[string]any{
+			"problem": "10 6 5 4", "completion": completion, "step_tokens": tokens, "id": 1e3, "extra": []int{1},
+		})
 		require.NoError(t, err)
 		text.Write(append(line, '\n'))
 		b, err := rewards.Score(t.Context(), p, traj)
@@ -128,7 +130,10 @@ func TestScoreReadsAStack(t *testing.T) {
 func TestScoreNormalisesOverTheSamplesOfAProblem(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "stack.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("wrong_may_win: true\nlayers:\n  - {layer: correctness, weight: 2, normalise: group}\n"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(`wrong_may_win: true
+layers:
+  - {layer: correctness, weight: 2, normalise: group}
+`), 0o600))
 	lines, c := scoreLines(t, `{"problem":"Which?","reference":"B","completion":"#### B"}
 {"problem":"Who?","reference":"B","completion":"#### B"}
 {"problem":"Which?","reference":"B","completion":"#### C"}`, "--task", "choice", "--reward", path)

@@ -1,0 +1,124 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/decode"
+	"github.com/hone-rl/hone/reward"
+	"github.com/hone-rl/hone/reward/stack"
+	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/task"
+)
+
+// Rewards is the run's task, and its stack under another configuration.
+func (a *Activities) Rewards(ctx context.Context, run hone.RunID, cfg stack.Config) (task.Task, *reward.Stack, error) {
+	s, err := a.session(ctx, run)
+	if err != nil {
+		return nil, nil, err
+	}
+	rewards, err := stack.New(cfg, s.task)
+	return s.task, rewards, err
+}
+
+// Logp is what a version of the run's policy gives each token of the trajectories, at the run's sampling temperature.
+func (a *Activities) Logp(ctx context.Context, run hone.RunID, version int, trajectories []hone.Trajectory) ([][]float32, error) {
+	s, err := a.session(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	params, err := s.params(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{})
+	if err != nil {
+		return nil, err
+	}
+	sequences := make([]decode.Sequence, len(trajectories))
+	for i, t := range trajectories {
+		sequences[i] = decode.Sequence{Prompt: t.Prompt, Tokens: t.Tokens, Temperature: s.job.Rollout.Sampling.Temperature}
+	}
+	scores, err := engine.Score(ctx, sequences)
+	if err != nil {
+		return nil, fmt.Errorf("version %d of run %s: %w", version, run, err)
+	}
+	out := make([][]float32, len(scores))
+	for i, one := range scores {
+		out[i] = one.Logp
+	}
+	return out, nil
+}
+
+// params are the weights of a version, from the blob store.
+func (s *session) params(ctx context.Context, version int) (*policy.Params, error) {
+	stored, err := s.deps.Store.Version(ctx, s.run, version)
+	if err != nil {
+		return nil, err
+	}
+	return loadWeights(ctx, s.deps.Blobs, stored.Weights)
+}
+
+// Again are the stored trajectories of an iteration, and the same generated once more, in the order of samples.
+type Again struct {
+	Stored, Again []hone.Trajectory
+	// Fingerprint names the kernels of the second time.
+	Fingerprint string
+}
+
+// Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler.
+func (a *Activities) Regenerate(ctx context.Context, run hone.RunID, iteration int) (Again, error) {
+	out := Again{Fingerprint: a.deps.Kernels.Fingerprint()}
+	s, err := a.session(ctx, run)
+	if err != nil {
+		return out, err
+	}
+	if out.Stored, err = s.deps.Store.LoadIteration(ctx, run, iteration); err != nil {
+		return out, err
+	}
+	if len(out.Stored) == 0 {
+		return out, fmt.Errorf("iteration %d of run %s has no trajectories: %w", iteration, run, hone.ErrNotFound)
+	}
+	roller, err := s.roller(ctx, out.Stored[0].Behaviour)
+	if err != nil {
+		return out, err
+	}
+	var sampled []hone.Trajectory
+	found := make(map[int]hone.Trajectory)
+	for _, t := range out.Stored {
+		if t.Source == hone.SourceSample {
+			sampled = append(sampled, t)
+		}
+	}
+	if len(sampled) > 0 {
+		again, err := roller.Regenerate(ctx, sampled)
+		if err != nil {
+			return out, err
+		}
+		for _, t := range again {
+			found[t.ID.Sample] = t
+		}
+	}
+	if len(sampled) < len(out.Stored) {
+		_, searched := s.slots(iteration)
+		again, err := roller.Search(ctx, rollout.SearchInput{
+			Origin: s.origin(iteration, out.Stored[0].Behaviour), Slots: searched, Judge: s.judge,
+		})
+		if err != nil {
+			return out, err
+		}
+		for _, f := range again {
+			found[f.Trajectory.ID.Sample] = f.Trajectory
+		}
+	}
+	for _, t := range out.Stored {
+		again, ok := found[t.ID.Sample]
+		if !ok {
+			return out, fmt.Errorf("trajectory %s is of no prompt that the run's configuration deals: %w", t.ID, hone.ErrCorrupt)
+		}
+		out.Again = append(out.Again, again)
+	}
+	return out, nil
+}

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/replay"
+	"github.com/hone-rl/hone/storage"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var scoring int
+	var yao string
+	cmd := &cobra.Command{
+		Use:   "show RUN/ITERATION/SAMPLE",
+		Short: "Show a stored trajectory, step by step, with what it earned and what training made of it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.look(cmd.Context(), accessRead, func(ctx context.Context, s *servers, store *storage.Store) error {
+				name, iteration, sample, err := trajectoryName(args[0])
+				if err != nil {
+					return err
+				}
+				l, err := a.load(ctx, s, store, name, yao)
+				if err != nil {
+					return err
+				}
+				shown, err := l.show(ctx, store, hone.TrajectoryID{Run: l.run.ID, Iteration: iteration, Sample: sample}, scoring)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.writeJSON(shown)
+				}
+				_, colour := a.terminal()
+				shown.write(a.stdout, colour)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().IntVar(&scoring, "scoring", storage.LiveScoring, "number of the scoring; 0 is what the run was trained on")
+	cmd.Flags().StringVar(&yao, "yao", "", "24.csv that the run was trained with")
+	return cmd
+}
+
+// trajectoryName reads run/iteration/sample; the run is a name.
+func trajectoryName(text string) (run string, iteration, sample int, err error) {
+	parts := strings.Split(text, "/")
+	if len(parts) == 3 {
+		var errI, errS error
+		iteration, errI = strconv.Atoi(parts[1])
+		sample, errS = strconv.Atoi(parts[2])
+		if errI == nil && errS == nil && iteration >= 0 && sample >= 0 {
+			return parts[0], iteration, sample, nil
+		}
+	}
+	return "", 0, 0, fmt.Errorf("trajectory %q: want a run's name, an iteration and a sample, such as demo-1/3/17: %w", text, hone.ErrInvalid)
+}
+
+// shownTrajectory is a trajectory with everything that is known of it.
+type shownTrajectory struct {
+	ID        hone.TrajectoryID `json:"id"`
+	Run       string            `json:"run"`
+	Problem   hone.Problem      `json:"problem"`
+	Behaviour int               `json:"behaviour"`
+	Source    hone.Source       `json:"source"`
+	Finish    hone.Finish       `json:"finish"`
+	Scoring   int               `json:"scoring"`
+	Outcome   hone.Outcome      `json:"outcome"`
+	// Reward is the sum of Steps' rewards and of Layers' totals; Trained is what the update was given, where it was trained on.
+	Reward    float64        `json:"reward"`
+	Trained   *float64       `json:"trained,omitempty"`
+	Breakdown hone.Breakdown `json:"breakdown"`
+	Steps     []shownStep    `json:"steps"`
+}
+
+// shownStep is one step. Sums are over its tokens, Value and Advantage are of its first token.
+type shownStep struct {
+	Text   string  `json:"text"`
+	Tokens int     `json:"tokens"`
+	Reward float64 `json:"reward"`
+	// KL is the sum of logp less that of version 0, Value what the value head said.
+	KL    float64 `json:"kl"`
+	Value float64 `json:"value"`
+	// Advantage is the mean over the step's tokens, as it was trained on; nil where it wasn't.
+	Advantage *float64 `json:"advantage,omitempty"`
+	// Ratio is the step's probability under the next version over that under the behaviour; Clipped counts tokens that ended outside of the
+	// clip's bounds on the side that their advantage pushes to. Nil where there is no next version.
+	Ratio   *float64 `json:"ratio,omitempty"`
+	Clipped int      `json:"clipped"`
+}
+
+func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.TrajectoryID, scoring int) (shownTrajectory, error) {
+	t, err := store.Trajectory(ctx, id)
+	if err != nil {
+		return shownTrajectory{}, err
+	}
+	out := shownTrajectory{
+		ID: id, Run: l.run.Name, Problem: t.Problem, Behaviour: t.Behaviour, Source: t.Source, Finish: t.Finish, Scoring: scoring,
+	}
+	scored, err := store.LoadScoring(ctx, id.Run, id.Iteration, scoring)
+	if err != nil {
+		return out, err
+	}
+	at, found := slices.BinarySearchFunc(scored, id.Sample, func(s storage.Scored, sample int) int { return s.Sample - sample })
+	if !found {
+		return out, fmt.Errorf("scoring %d of trajectory %s: %w", scoring, id, hone.ErrNotFound)
+	}
+	out.Breakdown = scored[at].Breakdown
+	out.Outcome, out.Reward = out.Breakdown.Outcome, out.Breakdown.Total()
+	targets, err := store.LoadTargets(ctx, id.Run, id.Iteration)
+	if err != nil {
+		return out, err
+	}
+	var advantages []float32
+	for _, target := range targets {
+		if target.Sample == id.Sample {
+			advantages, out.Trained = target.Advantages, &target.Reward
+		}
+	}
+	reference, err := l.activities.Logp(ctx, id.Run, 0, []hone.Trajectory{t})
+	if err != nil {
+		return out, withoutEnvelope(err)
+	}
+	var next []float32
+	if head, err := store.Head(ctx, id.Run); err != nil {
+		return out, err
+	} else if head.Number > t.Behaviour {
+		after, err := l.activities.Logp(ctx, id.Run, t.Behaviour+1, []hone.Trajectory{t})
+		if err != nil {
+			return out, withoutEnvelope(err)
+		}
+		next = after[0]
+	}
+	rewards := out.Breakdown.StepRewards()
+	for i, s := range t.Steps {
+		step := shownStep{Text: s.Text, Tokens: s.To - s.From, Reward: rewards[i]}
+		if s.From < len(t.Values) {
+			step.Value = float64(t.Values[s.From])
+		}
+		logRatio, sum := 0.0, 0.0
+		for k := s.From; k < s.To; k++ {
+			step.KL += float64(t.Logp[k]) - float64(reference[0][k])
+			if advantages != nil {
+				sum += float64(advantages[k])
+			}
+			if next == nil {
+				continue
+			}
+			d := float64(next[k]) - float64(t.Logp[k])
+			logRatio += d
+			if advantages != nil {
+				up, ratio := advantages[k] > 0, math.Exp(d)
+				if up && ratio > 1+l.job.PPO.ClipHigh || !up && ratio < 1-l.job.PPO.ClipLow {
+					step.Clipped++
+				}
+			}
+		}
+		if advantages != nil && s.To > s.From {
+			mean := sum / float64(s.To-s.From)
+			step.Advantage = &mean
+		}
+		if next != nil {
+			ratio := math.Exp(logRatio)
+			step.Ratio = &ratio
+		}
+		out.Steps = append(out.Steps, step)
+	}
+	return out, nil
+}
+
+func (t shownTrajectory) write(w io.Writer, colour bool) {
+	paint := func(v float64, text string) string {
+		switch {
+		case !colour || v == 0:
+			return text
+		case v > 0:
+			return "\x1b[32m" + text + "\x1b[0m"
+		default:
+			return "\x1b[31m" + text + "\x1b[0m"
+		}
+	}
+	fmt.Fprintf(w, "%s/%d/%d: %s by version %d, ended by %s, %s\n%s\n\n", t.Run, t.ID.Iteration, t.ID.Sample, t.Source, t.Behaviour, t.Finish,
+		t.Outcome, strings.TrimSpace(t.Problem.Prompt))
+	rows := [][]string{{"", "tokens", "reward", "KL", "value", "advantage", "ratio", "clipped"}}
+	optional := func(v *float64, format string) string {
+		if v == nil {
+			return "-"
+		}
+		return fmt.Sprintf(format, *v)
+	}
+	tokens, kl := 0, 0.0
+	for _, s := range t.Steps {
+		rows = append(rows, []string{
+			strings.TrimRight(s.Text, "\n"), fmt.Sprint(s.Tokens), fmt.Sprintf("%+.4f", s.Reward), fmt.Sprintf("%+.4f", s.KL),
+			fmt.Sprintf("%.4f", s.Value), optional(s.Advantage, "%+.4f"), optional(s.Ratio, "%.4f"), fmt.Sprint(s.Clipped),
+		})
+		tokens, kl = tokens+s.Tokens, kl+s.KL
+	}
+	rows = append(rows, []string{"", fmt.Sprint(tokens), fmt.Sprintf("%+.4f", t.Reward), fmt.Sprintf("%+.4f", kl), "", "", "", ""})
+	writeTable(w, rows)
+	fmt.Fprintln(w)
+	for _, layer := range t.Breakdown.Layers {
+		fmt.Fprintf(w, "%s %s\n", layer.Layer, paint(layer.Total(), fmt.Sprintf("%+.4f", layer.Total())))
+		for _, term := range layer.Terms {
+			if v := layer.Weight * term.Score; term.Score != 0 {
+				fmt.Fprintf(w, "  step %d: %s  %s\n", term.Step+1, paint(v, fmt.Sprintf("%+.4f", v)), term.Reason)
+			}
+		}
+	}
+	switch {
+	case t.Trained == nil:
+		fmt.Fprintln(w, "\nnot trained on by the policy gradient")
+	default:
+		fmt.Fprintf(w, "\ntrained on with reward %+.4f\n", *t.Trained)
+	}
+}
+
+func (a *app) regenerateCommand() *cobra.Command {
+	var yao string
+	cmd := &cobra.Command{
+		Use:   "regenerate RUN[/ITERATION[/SAMPLE]]",
+		Short: "Generate stored trajectories again and hold them against the record, bit for bit",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.look(cmd.Context(), accessRead, func(ctx context.Context, s *servers, store *storage.Store) error {
+				return a.regenerate(ctx, s, store, args[0], yao)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&yao, "yao", "", "24.csv that the run was trained with")
+	return cmd
+}
+
+// regenerated is what came of it.
+type regenerated struct {
+	Run          string              `json:"run"`
+	Trajectories int                 `json:"trajectories"`
+	Equal        int                 `json:"equal"`
+	Differences  []replay.Difference `json:"differences"`
+}
+
+func (a *app) regenerate(ctx context.Context, s *servers, store *storage.Store, what, yao string) error {
+	name, rest, _ := strings.Cut(what, "/")
+	only, sample := -1, -1
+	if rest != "" {
+		if !strings.Contains(rest, "/") {
+			what += "/0"
+		}
+		var err error
+		if _, only, sample, err = trajectoryName(what); err != nil {
+			return err
+		}
+		if !strings.Contains(rest, "/") {
+			sample = -1
+		}
+	}
+	l, err := a.load(ctx, s, store, name, yao)
+	if err != nil {
+		return err
+	}
+	iterations := []int{only}
+	if only < 0 {
+		if iterations, err = store.ScoredIterations(ctx, l.run.ID, 0, -1); err != nil {
+			return err
+		}
+	}
+	out := regenerated{Run: l.run.Name, Differences: []replay.Difference{}}
+	for _, iteration := range iterations {
+		again, err := l.activities.Regenerate(ctx, l.run.ID, iteration)
+		if err != nil {
+			return withoutEnvelope(err)
+		}
+		for i, stored := range again.Stored {
+			if sample >= 0 && stored.ID.Sample != sample {
+				continue
+			}
+			out.Trajectories++
+			if d, same := replay.Compare(stored, again.Again[i], again.Fingerprint); same {
+				out.Equal++
+			} else {
+				out.Differences = append(out.Differences, d)
+			}
+		}
+	}
+	if out.Trajectories == 0 {
+		return fmt.Errorf("no stored trajectory is called %s: %w", what, hone.ErrNotFound)
+	}
+	if a.json {
+		if err := a.writeJSON(out); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.stdout, "%d of %d trajectories of run %s are the same, bit for bit\n", out.Equal, out.Trajectories, out.Run)
+		for _, d := range out.Differences {
+			fmt.Fprintln(a.stdout, d)
+		}
+	}
+	if len(out.Differences) > 0 {
+		return fmt.Errorf("%d trajectories came out otherwise: %w", len(out.Differences), hone.ErrConflict)
+	}
+	return nil
+}
