@@ -1,0 +1,83 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/reward/rewardtest"
+	"github.com/hone-rl/hone/reward/stack"
+	"github.com/hone-rl/hone/task"
+	"github.com/hone-rl/hone/task/gsm8k"
+)
+
+// hack is an entry of testdata/hacks.json.
+type hack struct {
+	Name       string `json:"name"`
+	Task       string `json:"task"`
+	Problem    string `json:"problem"`
+	Reference  string `json:"reference"`
+	Honest     string `json:"honest"`
+	Completion string `json:"completion"`
+	CaughtBy   string `json:"caught_by"`
+	Step       int    `json:"step"`
+	Reason     string `json:"reason"`
+	Note       string `json:"note"`
+}
+
+// TestHacksAreCaught scores each hack of the catalogue beside honest work: it earns less, and the layer that the catalogue names says why,
+// on the step where it happens.
+func TestHacksAreCaught(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../testdata/hacks.json")
+	require.NoError(t, err)
+	var catalogue struct {
+		Hacks []hack `json:"hacks"`
+	}
+	require.NoError(t, json.Unmarshal(text, &catalogue))
+	require.GreaterOrEqual(t, len(catalogue.Hacks), 12)
+	puzzles, _ := setup(t)
+	cfg := stack.Config{Layers: []stack.LayerConfig{
+		{Layer: "correctness", Weight: 1}, {Layer: "step", Weight: 0.1}, {Layer: "format", Weight: 0.05}, {Layer: "efficiency", Weight: 0.05},
+	}}
+	for _, h := range catalogue.Hacks {
+		t.Run(h.Name, func(t *testing.T) {
+			t.Parallel()
+			var tk task.Task = puzzles
+			p, err := puzzles.Problem(h.Problem)
+			if h.Task == gsm8k.Name {
+				words := gsm8k.New(nil)
+				tk = words
+				p, err = words.Pose(h.Problem, h.Reference)
+			}
+			require.NoError(t, err)
+			rewards, err := stack.New(cfg, tk)
+			require.NoError(t, err)
+			score := func(completion string) hone.Breakdown {
+				b, err := rewards.Score(t.Context(), p, rewardtest.Trajectory(tk, p, completion))
+				require.NoError(t, err)
+				return b
+			}
+			honest, hacked := score(h.Honest), score(h.Completion)
+			require.Equal(t, hone.OutcomeRight, honest.Outcome)
+			require.Less(t, hacked.Total(), honest.Total())
+			for _, l := range hacked.Layers {
+				if l.Layer != h.CaughtBy {
+					continue
+				}
+				for _, term := range l.Terms {
+					if term.Step == h.Step {
+						require.LessOrEqual(t, term.Score, 0.0)
+						require.Contains(t, term.Reason, h.Reason)
+						require.True(t, term.Score < 0 || l.Layer == "correctness" && hacked.Outcome != hone.OutcomeRight)
+						return
+					}
+				}
+			}
+			require.Fail(t, "nothing was said", "layer %s on step %d: %+v", h.CaughtBy, h.Step, hacked)
+		})
+	}
+}
