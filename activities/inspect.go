@@ -13,9 +13,15 @@ import (
 	"github.com/hone-rl/hone/task"
 )
 
+// Inspector answers questions about stored runs, outside of workflows: its methods are no activities.
+type Inspector struct{ activities *Activities }
+
+// NewInspector looks through the same store and kernels.
+func NewInspector(a *Activities) Inspector { return Inspector{activities: a} }
+
 // Rewards is the run's task, and its stack under another configuration.
-func (a *Activities) Rewards(ctx context.Context, run hone.RunID, cfg stack.Config) (task.Task, *reward.Stack, error) {
-	s, err := a.session(ctx, run)
+func (i Inspector) Rewards(ctx context.Context, run hone.RunID, cfg stack.Config) (task.Task, *reward.Stack, error) {
+	s, err := i.activities.session(ctx, run)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -24,8 +30,8 @@ func (a *Activities) Rewards(ctx context.Context, run hone.RunID, cfg stack.Conf
 }
 
 // Logp is what a version of the run's policy gives each token of the trajectories, at the run's sampling temperature.
-func (a *Activities) Logp(ctx context.Context, run hone.RunID, version int, trajectories []hone.Trajectory) ([][]float32, error) {
-	s, err := a.session(ctx, run)
+func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajectories []hone.Trajectory) ([][]float32, error) {
+	s, err := i.activities.session(ctx, run)
 	if err != nil {
 		return nil, err
 	}
@@ -38,16 +44,16 @@ func (a *Activities) Logp(ctx context.Context, run hone.RunID, version int, traj
 		return nil, err
 	}
 	sequences := make([]decode.Sequence, len(trajectories))
-	for i, t := range trajectories {
-		sequences[i] = decode.Sequence{Prompt: t.Prompt, Tokens: t.Tokens, Temperature: s.job.Rollout.Sampling.Temperature}
+	for n, t := range trajectories {
+		sequences[n] = decode.Sequence{Prompt: t.Prompt, Tokens: t.Tokens, Temperature: s.job.Rollout.Sampling.Temperature}
 	}
 	scores, err := engine.Score(ctx, sequences)
 	if err != nil {
 		return nil, fmt.Errorf("version %d of run %s: %w", version, run, err)
 	}
 	out := make([][]float32, len(scores))
-	for i, one := range scores {
-		out[i] = one.Logp
+	for n, one := range scores {
+		out[n] = one.Logp
 	}
 	return out, nil
 }
@@ -69,9 +75,9 @@ type Again struct {
 }
 
 // Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler.
-func (a *Activities) Regenerate(ctx context.Context, run hone.RunID, iteration int) (Again, error) {
-	out := Again{Fingerprint: a.deps.Kernels.Fingerprint()}
-	s, err := a.session(ctx, run)
+func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int) (Again, error) {
+	out := Again{Fingerprint: i.activities.deps.Kernels.Fingerprint()}
+	s, err := i.activities.session(ctx, run)
 	if err != nil {
 		return out, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/replay"
 	"github.com/hone-rl/hone/storage"
 )
@@ -96,7 +97,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 	}
 	f.pick.Run = l.run.ID
 	in := replay.Input{Store: store, Selection: f.pick, From: f.from, To: f.to, Group: l.job.Rollout.Group, Keep: f.keep}
-	if in.Task, in.Stack, err = l.activities.Rewards(ctx, l.run.ID, cfg); err != nil {
+	if in.Task, in.Stack, err = activities.NewInspector(l.activities).Rewards(ctx, l.run.ID, cfg); err != nil {
 		return withoutEnvelope(err)
 	}
 	names := replay.Names{Before: "live", After: "replay"}
@@ -105,7 +106,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 		if err != nil {
 			return err
 		}
-		if _, in.Against, err = l.activities.Rewards(ctx, l.run.ID, other); err != nil {
+		if _, in.Against, err = activities.NewInspector(l.activities).Rewards(ctx, l.run.ID, other); err != nil {
 			return withoutEnvelope(err)
 		}
 		names = replay.Names{Before: "first", After: "second"}
@@ -238,7 +239,7 @@ func (a *app) reportCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				tk, _, err := l.activities.Rewards(ctx, l.run.ID, l.job.Reward)
+				tk, _, err := activities.NewInspector(l.activities).Rewards(ctx, l.run.ID, l.job.Reward)
 				if err != nil {
 					return withoutEnvelope(err)
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/replay"
 	"github.com/hone-rl/hone/storage"
 )
@@ -126,7 +127,7 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 			advantages, out.Trained = target.Advantages, &target.Reward
 		}
 	}
-	reference, err := l.activities.Logp(ctx, id.Run, 0, []hone.Trajectory{t})
+	reference, err := activities.NewInspector(l.activities).Logp(ctx, id.Run, 0, []hone.Trajectory{t})
 	if err != nil {
 		return out, withoutEnvelope(err)
 	}
@@ -134,7 +135,7 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 	if head, err := store.Head(ctx, id.Run); err != nil {
 		return out, err
 	} else if head.Number > t.Behaviour {
-		after, err := l.activities.Logp(ctx, id.Run, t.Behaviour+1, []hone.Trajectory{t})
+		after, err := activities.NewInspector(l.activities).Logp(ctx, id.Run, t.Behaviour+1, []hone.Trajectory{t})
 		if err != nil {
 			return out, withoutEnvelope(err)
 		}
@@ -275,7 +276,7 @@ func (a *app) regenerate(ctx context.Context, s *servers, store *storage.Store, 
 	}
 	out := regenerated{Run: l.run.Name, Differences: []replay.Difference{}}
 	for _, iteration := range iterations {
-		again, err := l.activities.Regenerate(ctx, l.run.ID, iteration)
+		again, err := activities.NewInspector(l.activities).Regenerate(ctx, l.run.ID, iteration)
 		if err != nil {
 			return withoutEnvelope(err)
 		}
