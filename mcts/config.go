@@ -101,8 +101,8 @@ type GumbelConfig struct {
 	Raw bool `json:"raw" yaml:"raw"`
 }
 
-// WidenConfig says when a node asks for further actions: while it has fewer than Factor * N^Exponent, and its evaluator gave new
-// ones the last time.
+// WidenConfig says when a node asks for further actions: while it has fewer than Factor * N^Exponent or none that may be taken, and its
+// evaluator gave new ones the last time.
 type WidenConfig struct {
 	// Factor is >= 0; 0 never asks.
 	Factor float64 `json:"factor" yaml:"factor"`

@@ -33,10 +33,15 @@ func (t *Tree[S]) widen(i int32, e *Evaluation[S]) {
 
 // wantsActions tells that node i should have more actions for its visits.
 func (a *arena) wantsActions(n *node, i int32) bool {
-	if a.cfg.Widen.Factor == 0 || n.full || n.asked || i == 0 && (a.cfg.NoiseFraction > 0 || a.cfg.Selection == SelectGumbel) {
+	return a.mayAsk(n, i) && float64(n.actions) < a.cfg.Widen.Factor*math.Pow(float64(n.visits), a.cfg.Widen.Exponent)
+}
+
+// mayAsk tells that node i may ask for further actions.
+func (a *arena) mayAsk(n *node, i int32) bool {
+	if a.cfg.Widen.Factor == 0 || n.full || n.asked {
 		return false
 	}
-	return float64(n.actions) < a.cfg.Widen.Factor*math.Pow(float64(n.visits), a.cfg.Widen.Exponent)
+	return i != 0 || a.cfg.NoiseFraction == 0 && a.cfg.Selection != SelectGumbel
 }
 
 // addActions gives node i a block of those actions that it doesn't have, and scales the priors of its unmasked ones to sum to 1.
@@ -62,8 +67,8 @@ func (t *Tree[S]) addBlock(i int32, actions []Action[S]) {
 	n.actions += int32(len(actions))
 	t.blocks = append(t.blocks, block{first: int32(len(t.priors)), count: int32(len(actions)), node: i, next: none})
 	t.actions = append(t.actions, actions)
-	if room := len(t.priors) + len(actions); room > cap(t.priors) {
-		t.priors = append(make([]float64, 0, 2*room), t.priors...) // twice, so that a prior moves about once
+	if need := len(t.priors) + len(actions); need > cap(t.priors) {
+		t.priors = append(make([]float64, 0, max(2*need, t.expected()*len(actions))), t.priors...)
 	}
 	for j := range actions {
 		p := actions[j].Prior

@@ -86,12 +86,26 @@ func New[S any](root Root[S], cfg Config) (*Tree[S], error) {
 		arena: arena{cfg: cfg, low: math.Inf(1), high: math.Inf(-1)},
 		names: make(map[string]int32), limit: cfg.Simulations, rng: root.Rng,
 	}
+	size := t.expected()
+	t.nodes, t.states, t.links = make([]node, 0, size), make([]S, 0, size), make([]link, 0, 2*size)
+	t.blocks, t.actions = make([]block, 0, size), make([][]Action[S], 0, size)
 	t.addNode(root.State, none, 0)
 	if cfg.Share && root.Name != "" {
 		t.names[root.Name] = 0
 	}
 	return t, nil
 }
+
+// expected is the number of nodes to make room for at once: those that a tree without a budget will evaluate, up to a bound.
+func (t *Tree[S]) expected() int {
+	if t.cfg.Budget > 0 {
+		return 1
+	}
+	return min(t.limit+1, maxExpected)
+}
+
+// maxExpected bounds the room made for nodes before there are any.
+const maxExpected = 1 << 14
 
 // addNode adds a node that edge e leads to.
 func (t *Tree[S]) addNode(state S, e, depth int32) int32 {

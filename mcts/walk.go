@@ -54,9 +54,14 @@ func (t *Tree[S]) descend(w *walk) {
 		e, k := t.choose(n, i)
 		if e == none {
 			n.flight++
-			w.end = endKnown
-			if n.asked {
+			switch {
+			case t.mayAsk(n, i): // all that it has is masked
+				n.asked = true
+				w.end = endWiden
+			case n.asked:
 				w.end = endCollided
+			default:
+				w.end = endKnown
 			}
 			return
 		}
