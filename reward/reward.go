@@ -3,8 +3,8 @@
 // with the reason in words. There is no total apart from the sum of the terms.
 //
 // The layers are packages of their own: reward/correctness, reward/step, reward/efficiency, and reward/noise for the control
-// experiment; reward/format, reward/progress, reward/risk and reward/expression; and two that leave the process, reward/judge (an HTTP
-// endpoint) and reward/program (a child process that runs a program's tests). reward/stack builds the stack that a configuration asks for;
+// experiment; reward/format, reward/progress, reward/risk and reward/expression; and reward/judge, which leaves the process to ask an HTTP
+// endpoint. reward/stack builds the stack that a configuration asks for;
 // reward/rewardtest is how a layer proves itself.
 package reward
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hone-rl/hone/reward/efficiency"
 	"github.com/hone-rl/hone/reward/expression"
 	"github.com/hone-rl/hone/reward/format"
+	"github.com/hone-rl/hone/reward/judge"
 	"github.com/hone-rl/hone/reward/progress"
 	"github.com/hone-rl/hone/reward/risk"
 	"github.com/hone-rl/hone/reward/step"
@@ -21,7 +22,7 @@ import (
 
 // LayerConfig is one layer of a stack.
 type LayerConfig struct {
-	// Layer says which: correctness, step, efficiency, format, progress, risk or expression.
+	// Layer says which: correctness, step, efficiency, format, progress, risk, judge or expression.
 	Layer string `json:"layer" yaml:"layer"`
 	// Name is what the breakdown calls an expression; every other layer has its own name.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
@@ -39,6 +40,7 @@ type LayerConfig struct {
 	// What follows is for the layer of that name, and is its default where nothing is said.
 	Efficiency *efficiency.Config `json:"efficiency,omitempty" yaml:"efficiency,omitempty"`
 	Risk       *risk.Config       `json:"risk,omitempty" yaml:"risk,omitempty"`
+	Judge      *judge.Config      `json:"judge,omitempty" yaml:"judge,omitempty"`
 	Expression *expression.Config `json:"expression,omitempty" yaml:"expression,omitempty"`
 }
 
@@ -89,6 +91,15 @@ func makers() map[string]maker {
 					return nil, fmt.Errorf("risk: want rules: %w", hone.ErrInvalid)
 				}
 				return risk.New(*c.Risk)
+			},
+		},
+		judge.Name: {
+			bounds: &reward.Bounds{Low: 0, High: 1}, options: func(c LayerConfig) bool { return c.Judge != nil },
+			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
+				if c.Judge == nil {
+					return nil, fmt.Errorf("judge: want an endpoint: %w", hone.ErrInvalid)
+				}
+				return judge.New(*c.Judge, judge.Options{})
 			},
 		},
 		expression.Name: {
