@@ -107,14 +107,14 @@ func Inspect(ctx context.Context, store Store, run hone.RunID, group int, tk tas
 
 // pay notes wrong answers that earned as much as the least that a right one did, and counts them.
 func (r *Inspection) pay(judged []storage.Judged) (count int) {
-	least, any := 0.0, false
+	least, found := 0.0, false
 	for _, j := range judged {
-		if j.Outcome == hone.OutcomeRight && (!any || j.Total < least) {
-			least, any = j.Total, true
+		if j.Outcome == hone.OutcomeRight && (!found || j.Total < least) {
+			least, found = j.Total, true
 		}
 	}
 	for _, j := range judged {
-		if any && j.Outcome == hone.OutcomeWrong && j.Total >= least {
+		if found && j.Outcome == hone.OutcomeWrong && j.Total >= least {
 			count++
 			r.Paid = append(r.Paid, (&pair{Judged: j, after: Side{Outcome: j.Outcome, Total: j.Total, Layers: j.Layers}}).row())
 		}
@@ -211,7 +211,8 @@ func (r *Inspection) sign(wrong int) {
 
 // WriteText writes the inspection for a person.
 func (r Inspection) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "%d trajectories; iterations %d to %d against %d to %d\n\n", r.Trajectories, r.Early.From, r.Early.To, r.Late.From, r.Late.To)
+	fmt.Fprintf(w, "%d trajectories; iterations %d to %d against %d to %d\n\n",
+		r.Trajectories, r.Early.From, r.Early.To, r.Late.From, r.Late.To)
 	line := func(name, format string, a, b float64) {
 		fmt.Fprintf(w, "%-14s  %10s  %10s\n", name, fmt.Sprintf(format, a), fmt.Sprintf(format, b))
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTauAgreesWithThePublishedFormula uses values worked by hand: of five samples with one tie on each side, 8 of 10 pairs agree and none disagrees.
+// TestTauAgreesWithThePublishedFormula uses values worked by hand: of five samples with one tie on each side, 8 of
+// 10 pairs agree and none disagrees.
 func TestTauAgreesWithThePublishedFormula(t *testing.T) {
 	t.Parallel()
 	got, ok := tau([]float64{1, 2, 2, 3, 4}, []float64{1, 3, 2, 4, 4})

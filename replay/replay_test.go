@@ -261,7 +261,9 @@ func TestAgainstAnotherStack(t *testing.T) {
 	t.Parallel()
 	f := setup(t, 40, 8)
 	// Under the first stack a wrong answer beats a right one; the second is the default.
-	in := f.input(t, stack.Config{WrongMayWin: true, Layers: []stack.LayerConfig{{Layer: "format", Weight: 1}, {Layer: "correctness", Weight: 0}}})
+	in := f.input(t, stack.Config{
+		WrongMayWin: true, Layers: []stack.LayerConfig{{Layer: "format", Weight: 1}, {Layer: "correctness", Weight: 0}},
+	})
 	var err error
 	in.Against, err = stack.New(stack.DefaultConfig(), f.task)
 	require.NoError(t, err)

@@ -176,7 +176,8 @@ func (in Input) load(ctx context.Context, iteration int, judged []storage.Judged
 		return nil, err
 	}
 	if len(scored) != len(judged) {
-		return nil, fmt.Errorf("scoring %d of iteration %d has %d samples, want %d: %w", in.Scoring, iteration, len(scored), len(judged), hone.ErrCorrupt)
+		return nil, fmt.Errorf("scoring %d of iteration %d has %d samples, want %d: %w",
+			in.Scoring, iteration, len(scored), len(judged), hone.ErrCorrupt)
 	}
 	out := make([]hone.Breakdown, len(scored))
 	for i, s := range scored {

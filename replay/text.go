@@ -37,9 +37,11 @@ func (r Report) WriteText(w io.Writer, n Names) {
 		cells[3] = fmt.Sprintf("%+.4f", l.After-l.Before)
 		row(cells...)
 	}
-	row("total", fmt.Sprintf("%+.4f", r.Before.Mean), fmt.Sprintf("%+.4f", r.After.Mean), fmt.Sprintf("%+.4f", r.After.Mean-r.Before.Mean), fmt.Sprint(r.Changed))
-	row("deviation", fmt.Sprintf("%.4f", r.Before.Deviation), fmt.Sprintf("%.4f", r.After.Deviation), fmt.Sprintf("%+.4f", r.After.Deviation-r.Before.Deviation), "")
-	table.Flush() //nolint:errcheck,gosec // there is nobody to tell that the terminal is gone
+	row("total", fmt.Sprintf("%+.4f", r.Before.Mean), fmt.Sprintf("%+.4f", r.After.Mean), fmt.Sprintf("%+.4f", r.After.Mean-r.Before.Mean),
+		fmt.Sprint(r.Changed))
+	row("deviation", fmt.Sprintf("%.4f", r.Before.Deviation), fmt.Sprintf("%.4f", r.After.Deviation),
+		fmt.Sprintf("%+.4f", r.After.Deviation-r.Before.Deviation), "")
+	table.Flush() //nolint:errcheck // there is nobody to tell that the terminal is gone
 	r.plot(w, n)
 	fmt.Fprintf(w, "\nin %d problems with several samples: %d samples change the sign of their advantage, %d their rank\n",
 		r.Groups, r.SignFlips, r.RankFlips)

@@ -20,7 +20,8 @@ func packBreakdown(b hone.Breakdown) ([]byte, error) {
 	for _, l := range b.Layers {
 		size += 14 + len(l.Layer)
 		if len(l.Layer) > math.MaxUint16 || len(b.Layers) > math.MaxUint16 {
-			return nil, fmt.Errorf("%d layers, one of a name of %d bytes: want at most %d: %w", len(b.Layers), len(l.Layer), math.MaxUint16, hone.ErrInvalid)
+			return nil, fmt.Errorf("%d layers, one of a name of %d bytes: want at most %d: %w",
+				len(b.Layers), len(l.Layer), math.MaxUint16, hone.ErrInvalid)
 		}
 		for _, t := range l.Terms {
 			size += 16 + len(t.Reason)

@@ -8,10 +8,10 @@
 // The other is that of OpenAI's chat completions: url/chat/completions gets the rubric and the completion, and the answer's text must hold
 // {"score": 0.7, "reason": "..."}.
 //
-// An endpoint may be slow, wrong or gone. Each request has a deadline; what another try can mend (no answer, 429, 5xx, garbage) is tried
-// again with growing pauses, and what is left is [hone.ErrUnavailable]: a judgement is had or it isn't, and no score is made up. Answers are kept
-// by problem and text, so that a trajectory is judged once a process. Differs from other layers: nothing makes an endpoint answer the same
-// twice, so a replay keeps the stored judgement.
+// An endpoint may be slow, wrong or gone. Each request has a deadline; what another try can mend (no answer, 429, 5xx, garbage) is
+// tried again with growing pauses, and what is left is [hone.ErrUnavailable]: a judgement is had or it isn't, and no score is made
+// up. Answers are kept by problem and text, so that a trajectory is judged once a process. Differs from other layers: nothing makes
+// an endpoint answer the same twice, so a replay is told to keep the stored judgement.
 package judge
 
 import (
@@ -59,7 +59,8 @@ type Config struct {
 	Linger int `json:"linger_ms,omitempty" yaml:"linger_ms,omitempty"`
 	// Timeout is that of one request, in milliseconds; 0 means 30,000.
 	Timeout int `json:"timeout_ms,omitempty" yaml:"timeout_ms,omitempty"`
-	// Tries is how often a request is sent, in [1, 10]; 0 means 3. Pause is the time before the second, in milliseconds, and doubles; 0 means 200.
+	// Tries is how often a request is sent, in [1, 10]; 0 means 3. Pause is the time before the second, in milliseconds, and doubles;
+	// 0 means 200.
 	Tries int `json:"tries,omitempty" yaml:"tries,omitempty"`
 	Pause int `json:"pause_ms,omitempty" yaml:"pause_ms,omitempty"`
 	// Cache is how many judgements are kept; 0 means 65,536.

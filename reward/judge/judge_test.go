@@ -44,7 +44,7 @@ func honest(w http.ResponseWriter, r *http.Request) {
 		}
 		items = append([]map[string]any{{"id": it.ID, "score": score, "reason": "read it"}}, items...) // in another order
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"items": items})
+	_ = json.NewEncoder(w).Encode(map[string]any{"items": items}) //nolint:errchkjson // a reader that has gone is part of the test
 }
 
 func serve(t *testing.T, h http.HandlerFunc) string {
@@ -90,7 +90,8 @@ func TestBatchesAndCache(t *testing.T) {
 	t.Parallel()
 	var requests, items atomic.Int64
 	l, err := judge.New(judge.Config{
-		URL: serve(t, func(w http.ResponseWriter, r *http.Request) { requests.Add(1); honest(w, r) }), Protocol: judge.ProtocolGeneric, Batch: 8, Linger: 20000,
+		URL: serve(t, func(w http.ResponseWriter, r *http.Request) { requests.Add(1); honest(w, r) }), Protocol: judge.ProtocolGeneric,
+		Batch: 8, Linger: 20000,
 	}, judge.Options{})
 	require.NoError(t, err)
 	for range 2 { // the second time from memory
@@ -125,10 +126,16 @@ func TestEndpointsThatMisbehave(t *testing.T) {
 		tries   int64
 		says    string
 	}{
-		"slow":         {hang, hone.ErrUnavailable, 3, "deadline"},
-		"500":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, hone.ErrUnavailable, 3, "500"},
-		"429":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, hone.ErrUnavailable, 3, "429"},
-		"400":          {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such model", http.StatusBadRequest) }, hone.ErrInvalid, 1, "no such model"},
+		"slow": {hang, hone.ErrUnavailable, 3, "deadline"},
+		"500": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+		}, hone.ErrUnavailable, 3, "500"},
+		"429": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, hone.ErrUnavailable, 3, "429"},
+		"400": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no such model", http.StatusBadRequest)
+		}, hone.ErrInvalid, 1, "no such model"},
 		"garbage":      {text("<html>"), hone.ErrUnavailable, 3, "no judgement"},
 		"missing item": {text(`{"items":[]}`), hone.ErrUnavailable, 3, "lacks item 0"},
 		"no score":     {text(`{"items":[{"id":"0","reason":"fine"}]}`), hone.ErrUnavailable, 3, "no score"},
@@ -222,7 +229,8 @@ func TestChat(t *testing.T) {
 		}
 		_ = json.NewDecoder(r.Body).Decode(&m)
 		body, key, path = m.Messages[0].Content+m.Messages[1].Content, r.Header.Get("Authorization"), r.URL.Path
-		_ = json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"message": map[string]any{"role": "assistant", "content": content}}}})
+		message := map[string]any{"role": "assistant", "content": content}
+		_ = json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"message": message}}})
 	})
 	cfg := config(url + "/v1")
 	cfg.Protocol, cfg.Model, cfg.Rubric, cfg.Tries = judge.ProtocolOpenAI, "m", "Be strict.", 1
