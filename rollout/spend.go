@@ -19,6 +19,10 @@ func Spending() []Mode {
 // rolloutShare is the share of the likeliest continuation's end in a state's value where a search with a budget says none itself.
 const rolloutShare = 0.5
 
+// budgetCandidates is the most candidates of an expansion by PUCT with a budget: few, so that small budgets see many states;
+// nodes that are visited again ask for more. Gumbel selection tries all its root will have, so it draws as many as configured.
+const budgetCandidates = 2
+
 // usualStep is a guess at the tokens of a step, by which the Gumbel search lays out its halving: a line of Game of 24 takes 10 to 20.
 const usualStep = 16
 
@@ -75,7 +79,10 @@ func (r *Roller) budgeted(in EvaluateInput) SearchConfig {
 	if tree.Widen.Factor == 0 {
 		tree.Widen = mcts.WidenConfig{Factor: 1, Exponent: 0.5}
 	}
-	if tree.Selection = mcts.SelectPUCT; in.Mode == ModeGumbel {
+	tree.Selection = mcts.SelectPUCT
+	if in.Mode == ModePUCT {
+		c.Candidates = min(c.Candidates, budgetCandidates)
+	} else {
 		tree.Selection = mcts.SelectGumbel
 		tree.Gumbel.Scale = 0
 		tree.Gumbel.Plan = max(in.Budget/(c.Candidates*usualStep), 1)
