@@ -39,8 +39,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Use:   "replay [RUN]",
 		Short: "Score stored trajectories again under another reward, and show what changes",
 		Long: `replay judges stored trajectories under the stack of --reward and compares with the scoring that the run was trained on, or, with
---against, with a second stack. Trajectories are never changed; --save keeps the result as a scoring beside the live one, and a replay that was
-interrupted goes on when the same line is typed again.
+--against, with a second stack. Trajectories are never changed; --save keeps the result as a scoring beside the live one, and a replay
+that was interrupted goes on when the same line is typed again.
 
 The exit code is 0 where nothing changed, 3 where something did, and 1 for an error.`,
 		Args: cobra.MaximumNArgs(1),
@@ -125,7 +125,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 		return err
 	}
 	report, err := replay.Run(ctx, in)
-	if err = errors.Join(err, rows.close()); err != nil {
+	if err := errors.Join(err, rows.close()); err != nil {
 		return err
 	}
 	if a.json {

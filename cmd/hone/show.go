@@ -13,6 +13,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/replay"
 	"github.com/hone-rl/hone/storage"
 )
@@ -142,40 +143,54 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 		next = after[0]
 	}
 	rewards := out.Breakdown.StepRewards()
+	after := aftermath{reference: reference[0], next: next, advantages: advantages, clip: l.job.PPO}
 	for i, s := range t.Steps {
-		step := shownStep{Text: s.Text, Tokens: s.To - s.From, Reward: rewards[i]}
-		if s.From < len(t.Values) {
-			step.Value = float64(t.Values[s.From])
-		}
-		logRatio, sum := 0.0, 0.0
-		for k := s.From; k < s.To; k++ {
-			step.KL += float64(t.Logp[k]) - float64(reference[0][k])
-			if advantages != nil {
-				sum += float64(advantages[k])
-			}
-			if next == nil {
-				continue
-			}
-			d := float64(next[k]) - float64(t.Logp[k])
-			logRatio += d
-			if advantages != nil {
-				up, ratio := advantages[k] > 0, math.Exp(d)
-				if up && ratio > 1+l.job.PPO.ClipHigh || !up && ratio < 1-l.job.PPO.ClipLow {
-					step.Clipped++
-				}
-			}
-		}
-		if advantages != nil && s.To > s.From {
-			mean := sum / float64(s.To-s.From)
-			step.Advantage = &mean
-		}
-		if next != nil {
-			ratio := math.Exp(logRatio)
-			step.Ratio = &ratio
-		}
+		step := after.step(t, s)
+		step.Reward = rewards[i]
 		out.Steps = append(out.Steps, step)
 	}
 	return out, nil
+}
+
+// aftermath is what other versions and the update made of a trajectory's tokens; next and advantages may be nil.
+type aftermath struct {
+	reference, next, advantages []float32
+	clip                        ppo.Config
+}
+
+// step sums it up over a step.
+func (a aftermath) step(t hone.Trajectory, s hone.Step) shownStep {
+	step := shownStep{Text: s.Text, Tokens: s.To - s.From}
+	if s.From < len(t.Values) {
+		step.Value = float64(t.Values[s.From])
+	}
+	logRatio, sum := 0.0, 0.0
+	for k := s.From; k < s.To; k++ {
+		step.KL += float64(t.Logp[k]) - float64(a.reference[k])
+		if a.advantages != nil {
+			sum += float64(a.advantages[k])
+		}
+		if a.next == nil {
+			continue
+		}
+		d := float64(a.next[k]) - float64(t.Logp[k])
+		logRatio += d
+		if a.advantages != nil {
+			up, ratio := a.advantages[k] > 0, math.Exp(d)
+			if up && ratio > 1+a.clip.ClipHigh || !up && ratio < 1-a.clip.ClipLow {
+				step.Clipped++
+			}
+		}
+	}
+	if a.advantages != nil && s.To > s.From {
+		mean := sum / float64(s.To-s.From)
+		step.Advantage = &mean
+	}
+	if a.next != nil {
+		ratio := math.Exp(logRatio)
+		step.Ratio = &ratio
+	}
+	return step
 }
 
 func (t shownTrajectory) write(w io.Writer, colour bool) {
@@ -217,10 +232,9 @@ func (t shownTrajectory) write(w io.Writer, colour bool) {
 			}
 		}
 	}
-	switch {
-	case t.Trained == nil:
+	if t.Trained == nil {
 		fmt.Fprintln(w, "\nnot trained on by the policy gradient")
-	default:
+	} else {
 		fmt.Fprintf(w, "\ntrained on with reward %+.4f\n", *t.Trained)
 	}
 }
