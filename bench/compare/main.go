@@ -29,6 +29,7 @@ type options struct {
 	tasks  string
 	sizes  string
 	engine string
+	remark string
 	python string
 	work   string
 	out    string
@@ -62,6 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.engine, "engine", "bin/bench-engine", "hone's side, built from bench/engine")
 	f.StringVar(&o.python, "python", "python3", "the Python to make the virtual environment with, 3.11 or newer")
 	f.StringVar(&o.work, "work", ".tools/bench", "folder for the virtual environment, weights and raw results")
+	f.StringVar(&o.remark, "remark", "", "a sentence for the page, if the figures are taken in another way than usual")
 	f.StringVar(&o.out, "out", "doc/bench/engine.md", "file for the table")
 	if err := f.Parse(args); err != nil {
 		return fmt.Errorf("command line: %w", err)

@@ -20,13 +20,15 @@ type note struct {
 	Threads int    `json:"threads"`
 	Reps    int    `json:"reps"`
 	Load    string `json:"load"`
+	// Remark is a sentence of whoever took the figures, if they were taken in another way than usual.
+	Remark string `json:"remark,omitempty"`
 }
 
 // note writes the first line of the raw file.
 func (r *runner) note(ctx context.Context, o options) error {
 	n := note{
 		Commit: commit(ctx), Command: "make bench-engine", Date: time.Now().UTC().Format(time.DateOnly),
-		Machine: machine(), Threads: r.threads, Reps: o.reps, Load: load(),
+		Machine: machine(), Threads: r.threads, Reps: o.reps, Load: load(), Remark: o.remark,
 	}
 	if o.short {
 		n.Command += " SHORT=1"

@@ -97,6 +97,9 @@ optimiser (AdamW, same rates and clip) and threads. PyTorch has fused projection
 `+"`torch.compile`; sampling is transformers' `generate`"+` with its cache. Where the processor has AMX, hone runs with
 `+"`HONE_KERNELS=amx` too"+`, which splits each number of a product into two bfloat16: its products are good to 2^-16, those of all
 others here to 2^-24.`, r.note.Command, r.note.Reps))
+	if r.note.Remark != "" {
+		r.prose("\n" + r.note.Remark)
+	}
 	about := map[string]string{}
 	var foreign []float64
 	again := 0
