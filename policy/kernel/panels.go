@@ -22,6 +22,11 @@ const (
 	// fewestPieces is how many pieces a product with a transposed A is cut into at least, if it has the panels.
 	fewestPieces = 4
 	cacheLine    = 64
+	// setStride is a distance, in float32, at whose multiples lines of memory share two sets of the first cache, or one: not even the
+	// rows of one strip of A would stay there.
+	setStride = 512
+	// farPanels is the most panels that are multiplied with the same rows of A where these are copied first.
+	farPanels = 8
 	// nearRow is the longest row of a transposed A whose columns are read where they are.
 	nearRow = 384
 )
@@ -75,6 +80,11 @@ func (t *panels) multiply(s *Set, p Product, a, b, c []float32, parallel bool) {
 		for j.first = 0; j.first < p.N; j.first += block {
 			j.cut = t.cut(p, min(block, p.N-j.first))
 			j.do(parallel, j.cut.across, 1, j.packs)
+			if p.K > depth && p.LDA%setStride == 0 {
+				j.groups = (j.cut.across + farPanels - 1) / farPanels
+				j.do(parallel, j.cut.down*j.groups, 1, j.copied)
+				continue
+			}
 			j.do(parallel, j.cut.pieces(), max(1, j.cut.pieces()/64), j.pieces)
 		}
 		s.Release(buffer)
@@ -90,15 +100,16 @@ type productJob struct {
 	a, b, c, packed []float32
 	cut             cut
 	first           int // the first column of the panels that are packed
+	groups          int // of panels, where rows of A are copied
 
-	packs, pieces, transposed func(lo, hi int)
+	packs, pieces, copied, transposed func(lo, hi int)
 }
 
 func (t *panels) job(s *Set, p Product, a, b, c []float32) *productJob {
 	j, ok := t.jobs.Get().(*productJob)
 	if !ok {
 		j = &productJob{t: t}
-		j.packs, j.pieces, j.transposed = j.doPacks, j.doPieces, j.doTransposed
+		j.packs, j.pieces, j.copied, j.transposed = j.doPacks, j.doPieces, j.doCopied, j.doTransposed
 	}
 	j.s, j.p, j.a, j.b, j.c = s, p, a, b, c
 	return j
@@ -145,6 +156,34 @@ func (j *productJob) doPieces(lo, hi int) {
 		row, panel := i/j.cut.across*j.cut.tile, i%j.cut.across
 		from := j.packed[panel*j.p.K*j.t.columns:]
 		j.t.piece(j.p, j.a, from, j.c, row, min(row+j.cut.tile, j.p.M), j.first+panel*j.t.columns)
+	}
+}
+
+// doCopied does groups lo to hi-1 of pieces, with rows of A copied to where they don't share their places in the cache.
+func (j *productJob) doCopied(lo, hi int) {
+	const stride = depth + cacheLine/4
+	t, p := j.t, j.p
+	buffer := j.s.Borrow(j.cut.tile * stride)
+	defer j.s.Release(buffer)
+	q := p
+	q.LDA = stride
+	for group := lo; group < hi; group++ {
+		row, panel := group/j.groups*j.cut.tile, group%j.groups*farPanels
+		last, end := min(row+j.cut.tile, p.M), min(panel+farPanels, j.cut.across)
+		for k := 0; k < p.K; k += depth {
+			n := min(depth, p.K-k)
+			for i := row; i < last; i++ {
+				copy((*buffer)[(i-row)*stride:], j.a[i*p.LDA+k:i*p.LDA+k+n])
+			}
+			q.K = n
+			if k > 0 {
+				q.Beta = 1
+			}
+			for at := panel; at < end; at++ {
+				t.piece(q, *buffer, j.packed[at*p.K*t.columns+k*t.columns:], j.c[row*p.LDC:], 0, last-row, j.first+at*t.columns)
+			}
+		}
+		q.Beta = p.Beta
 	}
 }
 

@@ -253,3 +253,23 @@ func TestExactFunctionsGiveTheBitsOfGo(t *testing.T) {
 		}
 	}
 }
+
+// Rows a power of two apart are copied first, which changes no bit.
+func TestRowsThatShareTheirPlaceInTheCache(t *testing.T) {
+	t.Parallel()
+	for _, s := range own(t) {
+		for _, transB := range []bool{false, true} {
+			p, a, b, c := product([3]int{133, 300, 700}, false, transB)
+			near, far := append([]float32(nil), c...), append([]float32(nil), c...)
+			s.MatMul(p, a, b, near)
+			q := p
+			q.LDA = 1024
+			spread := make([]float32, p.M*q.LDA)
+			for i := range p.M {
+				copy(spread[i*q.LDA:i*q.LDA+p.K], a[i*p.LDA:])
+			}
+			s.MatMul(q, spread, b, far)
+			requireBits(t, near, far, s.Name())
+		}
+	}
+}
