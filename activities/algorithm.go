@@ -83,15 +83,15 @@ func (j Job) algorithm() (algorithm, error) {
 		[]Algorithm{AlgorithmPPO, AlgorithmRejection, AlgorithmDPO, AlgorithmSupervised}, hone.ErrInvalid)
 }
 
-// ends says how each prompt of an iteration ended: exactly one state each, with the reason.
-func (s *session) ends(iteration int, scored []hone.Scored, end endFunc) []storage.PromptEnd {
+// ends says how each prompt of a cycle ended, in whatever round it was drawn: exactly one state each, with the reason.
+func (s *session) ends(l lesson, end endFunc) []storage.PromptEnd {
 	bySlot := make(map[int][]hone.Scored)
-	for _, one := range scored {
+	for _, one := range l.scored {
 		slot := one.Trajectory.ID.Sample / s.job.Rollout.Group
 		bySlot[slot] = append(bySlot[slot], one)
 	}
 	var out []storage.PromptEnd
-	sampled, searched := s.slots(iteration)
+	sampled, searched := s.slots(l.iteration, l.before.Prompts, 0, s.drawn(l.scored))
 	for _, slot := range append(sampled, searched...) {
 		e := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptFailed}
 		group, usable := bySlot[slot.Index], 0

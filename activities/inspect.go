@@ -108,7 +108,7 @@ func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int
 		}
 	}
 	if len(sampled) < len(out.Stored) {
-		_, searched := s.slots(iteration)
+		_, searched := s.slots(iteration, 0, s.job.Prompts, s.own())
 		again, err := roller.Search(ctx, rollout.SearchInput{
 			Origin: s.origin(iteration, out.Stored[0].Behaviour), Slots: searched, Judge: s.judge,
 		})

@@ -108,6 +108,10 @@ func (j Job) Validate() error {
 	if s.SFT.ConstraintCoef > 0 {
 		faults = append(faults, errNothingForbidden("start: sft.constraint_coef", s.SFT))
 	}
+	if j.Rollout.TopUp > 1 && (cmp.Or(j.Algorithm, AlgorithmPPO) != AlgorithmPPO || j.PPO.GroupSpread == 0) {
+		fault("rollout: top_up %v makes up for groups that ppo.group_spread leaves out, and with algorithm %s and ppo.group_spread %v "+
+			"none is: want 1", j.Rollout.TopUp, cmp.Or(j.Algorithm, AlgorithmPPO), j.PPO.GroupSpread)
+	}
 	shape, err := j.shape()
 	if err != nil {
 		faults = append(faults, err)

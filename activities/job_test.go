@@ -25,6 +25,20 @@ func TestJobRefusesWhatMakesNoSense(t *testing.T) {
 			func(j *activities.Job) { j.PPO.Advantage = advantage.Tree },
 			"ppo: advantage tree compares the steps of searched lines",
 		},
+		"a top-up of groups that nothing leaves out": {
+			func(j *activities.Job) { j.Rollout.TopUp, j.PPO.GroupSpread = 2, 0 },
+			"rollout: top_up 2 makes up for groups that ppo.group_spread leaves out, and with algorithm ppo and ppo.group_spread 0 none is",
+		},
+		"a top-up for pairs": {
+			func(j *activities.Job) {
+				j.Rollout.TopUp, j.PPO.GroupSpread, j.Algorithm = 2, 0.5, activities.AlgorithmDPO
+			},
+			"with algorithm dpo",
+		},
+		"less than the cycle's prompts": {
+			func(j *activities.Job) { j.Rollout.TopUp = 0.5 },
+			"rollout: top_up 0.5: want a number in [1, 100], or 0 for 1",
+		},
 		"gae without a critic": {
 			func(j *activities.Job) { j.PPO.ValueCoef = 0 },
 			"ppo: value_coef is 0, must be above 0 with gae",

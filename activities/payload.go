@@ -73,7 +73,7 @@ type SupervisedStartOutput struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// RolloutShardInput asks for one shard of an iteration's trajectories. (Run, Iteration, Shard) is its identity: a second call
+// RolloutShardInput asks for one shard of an iteration's trajectories. (Run, Iteration, Round, Shard) is its identity: a second call
 // returns what is stored.
 type RolloutShardInput struct {
 	Run       hone.RunID `json:"run"`
@@ -83,6 +83,18 @@ type RolloutShardInput struct {
 	Shards int `json:"shards"`
 	// Behaviour is the policy version that samples; it equals Iteration.
 	Behaviour int `json:"behaviour"`
+	// Round is the one that the shard is a part of.
+	Round Round `json:"round,omitzero"`
+}
+
+// Round is a part of a cycle's sampling. The zero value is the first: the cycle's own prompts, sampled and searched. Further ones hold
+// prompts to sample that make up for groups of which nothing is learned.
+type Round struct {
+	// Number counts from 0.
+	Number int `json:"number"`
+	// From and To bound the slots of a further round's prompts: [From, To).
+	From int `json:"from"`
+	To   int `json:"to"`
 }
 
 // RolloutShardOutput counts what one shard stored.
@@ -108,17 +120,21 @@ type ScoreInput struct {
 	Iteration int        `json:"iteration"`
 	// Behaviour is the policy version that sampled them.
 	Behaviour int `json:"behaviour"`
+	// Round is the one that is scored; those before it are.
+	Round Round `json:"round,omitzero"`
 }
 
-// ScoreOutput sums up the rewards of an iteration.
+// ScoreOutput sums up the rewards of an iteration, of all rounds up to the one that was scored.
 type ScoreOutput struct {
 	Trajectories int      `json:"trajectories"`
 	Outcomes     Outcomes `json:"outcomes"`
 	// Reward is the mean total over the judged trajectories; it is the sum of Layers' means.
 	Reward float64 `json:"reward"`
 	// Layers are in the order of the stack.
-	Layers  []LayerMean `json:"layers"`
-	Seconds float64     `json:"seconds"`
+	Layers []LayerMean `json:"layers"`
+	// Next is the round to sample and score before the update; zero where there is none.
+	Next    Round   `json:"next,omitzero"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Outcomes counts trajectories by the verifier's finding; the fields sum to the number verified.

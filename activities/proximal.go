@@ -106,6 +106,7 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 	}
 	maps.Copy(metrics, result.Stats.Usage.Metrics())
 	maps.Copy(metrics, result.Stats.BlockMetrics())
+	maps.Copy(metrics, u.groups(l.scored).metrics())
 	trained := make(map[int]bool)
 	for _, t := range result.Targets {
 		trained[t.ID.Sample] = true

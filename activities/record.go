@@ -58,6 +58,14 @@ func finite(v float64) float64 {
 // shardMetric is the name of a shard's own metric.
 func shardMetric(name string, shard int) string { return fmt.Sprintf("%s_shard_%d", name, shard) }
 
+// roundMetric is the name of a round's own metric; the first round's is the plain one.
+func roundMetric(name string, r Round) string {
+	if r.Number == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s_round_%d", name, r.Number)
+}
+
 // version reads a published version, with what moved with it.
 func (s *session) version(ctx context.Context, number int) (storage.Version, state, error) {
 	var moved state

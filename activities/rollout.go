@@ -15,7 +15,10 @@ func (a *Activities) RolloutShard(ctx context.Context, in RolloutShardInput) (ou
 		if err != nil {
 			return err
 		}
-		shard := newShard(s, in)
+		shard, err := newShard(ctx, s, in)
+		if err != nil {
+			return err
+		}
 		stored, err := a.deps.Store.HasShard(ctx, shard.key)
 		if err != nil {
 			return err
@@ -38,26 +41,36 @@ type shard struct {
 	in                RolloutShardInput
 	key               storage.ShardKey
 	sampled, searched []rollout.Slot
-	// prompts is the number of the whole iteration's.
+	// prompts is the number of the whole iteration's, with this round.
 	prompts int
 }
 
-func newShard(s *session, in RolloutShardInput) *shard {
-	sampled, searched := s.slots(in.Iteration)
+func newShard(ctx context.Context, s *session, in RolloutShardInput) (*shard, error) {
+	from, to, err := s.bounds(in.Round)
+	if err != nil {
+		return nil, err
+	}
+	_, before, err := s.version(ctx, in.Behaviour)
+	if err != nil {
+		return nil, err
+	}
+	sampled, searched := s.slots(in.Iteration, before.Prompts, from, to)
 	part := func(slots []rollout.Slot) []rollout.Slot {
 		return slots[len(slots)*in.Shard/in.Shards : len(slots)*(in.Shard+1)/in.Shards]
 	}
 	return &shard{
-		session: s, in: in, key: storage.ShardKey{Run: in.Run, Iteration: in.Iteration, Shard: in.Shard},
-		sampled: part(sampled), searched: part(searched), prompts: len(sampled) + len(searched),
-	}
+		session: s, in: in, key: storage.ShardKey{Run: in.Run, Iteration: in.Iteration, Shard: in.Shard, Round: in.Round.Number},
+		sampled: part(sampled), searched: part(searched), prompts: to,
+	}, nil
 }
 
 // sample makes the shard's trajectories and stores them, once.
 func (h *shard) sample(ctx context.Context, p *pulse) error {
-	err := h.deps.Store.StartIteration(ctx, storage.Iteration{
-		Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts,
-	})
+	enter := h.deps.Store.StartIteration
+	if h.in.Round.Number > 0 {
+		enter = h.deps.Store.ExtendIteration
+	}
+	err := enter(ctx, storage.Iteration{Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts})
 	if err != nil {
 		return err
 	}
@@ -92,7 +105,7 @@ func (h *shard) sample(ctx context.Context, p *pulse) error {
 	if err := h.deps.Store.SaveShard(ctx, storage.Shard{Key: h.key, Trajectories: trajectories, Trees: trees}); err != nil {
 		return err
 	}
-	return h.tellTime(ctx, h.in.Iteration, h.in.Shard, map[string]float64{
+	return h.tellTime(ctx, map[string]float64{
 		"seconds_sample": sampled - began, "seconds_store": p.seconds() - sampled,
 	})
 }
@@ -134,12 +147,12 @@ func (o *RolloutShardOutput) count(t *hone.Trajectory) {
 	}
 }
 
-// tellTime adds what a shard took to the iteration's metrics, under the shard's own names. Times are for people: nothing is computed
+// tellTime adds what the shard took to the iteration's metrics, under the shard's own names. Times are for people: nothing is computed
 // from them, and their names all begin with "seconds_".
-func (s *session) tellTime(ctx context.Context, iteration, shard int, seconds map[string]float64) error {
+func (h *shard) tellTime(ctx context.Context, seconds map[string]float64) error {
 	named := make(map[string]float64, len(seconds))
 	for name, value := range seconds {
-		named[shardMetric(name, shard)] = value
+		named[roundMetric(shardMetric(name, h.in.Shard), h.in.Round)] = value
 	}
-	return s.deps.Store.SaveMetrics(ctx, s.run, iteration, named)
+	return h.deps.Store.SaveMetrics(ctx, h.run, h.in.Iteration, named)
 }

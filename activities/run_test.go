@@ -19,6 +19,9 @@ import (
 	"github.com/hone-rl/hone/policy/advantage"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/ppo"
+	"github.com/hone-rl/hone/reward"
+	"github.com/hone-rl/hone/reward/expression"
+	"github.com/hone-rl/hone/reward/stack"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/storage/storagetest"
@@ -72,30 +75,27 @@ func (w *world) prepare(a *activities.Activities, name string, job activities.Jo
 func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() *activities.Activities) activities.UpdateOutput {
 	w.Helper()
 	ctx := w.Context()
-	for shard := range shards {
-		in := activities.RolloutShardInput{Run: run, Iteration: iteration, Shard: shard, Shards: shards, Behaviour: iteration}
-		var first activities.RolloutShardOutput
-		for attempt := range times {
-			out, err := next().RolloutShard(ctx, in)
+	rounds := []activities.Round{{}}
+	for r := 0; r < len(rounds); r++ {
+		w.sample(run, iteration, shards, times, rounds[r], next)
+		// Those before are scored again: a new execution of the workflow begins with the first.
+		for s := max(0, r-times+1); s <= r; s++ {
+			score, err := next().Score(ctx, activities.ScoreInput{Run: run, Iteration: iteration, Behaviour: iteration, Round: rounds[s]})
 			require.NoError(w, err)
-			require.Equal(w, out.Trajectories, out.Stopped+out.Cut+out.Failed)
-			out.Seconds = 0
-			if attempt == 0 {
-				first = out
+			sum := 0.0
+			for _, layer := range score.Layers {
+				sum += layer.Mean
 			}
-			require.Equal(w, first, out, "a repeated shard is what is stored")
+			require.InDelta(w, score.Reward, sum, 1e-9, "the reward is the sum of its layers")
+			switch {
+			case s < r:
+				require.Equal(w, rounds[s+1], score.Next, "what was stored later decides nothing")
+			case score.Next != (activities.Round{}):
+				rounds = append(rounds, score.Next)
+			}
 		}
 	}
 	var update activities.UpdateOutput
-	for range times {
-		score, err := next().Score(ctx, activities.ScoreInput{Run: run, Iteration: iteration, Behaviour: iteration})
-		require.NoError(w, err)
-		sum := 0.0
-		for _, layer := range score.Layers {
-			sum += layer.Mean
-		}
-		require.InDelta(w, score.Reward, sum, 1e-9, "the reward is the sum of its layers")
-	}
 	for attempt := range times {
 		out, err := next().Update(ctx, activities.UpdateInput{Run: run, Iteration: iteration, Behaviour: iteration})
 		require.NoError(w, err)
@@ -106,6 +106,27 @@ func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() 
 		require.Equal(w, update, out, "a repeated update is what was published")
 	}
 	return update
+}
+
+// sample runs one round of a cycle in shards parts.
+func (w *world) sample(run hone.RunID, iteration, shards, times int, round activities.Round, next func() *activities.Activities) {
+	w.Helper()
+	for shard := range shards {
+		in := activities.RolloutShardInput{
+			Run: run, Iteration: iteration, Shard: shard, Shards: shards, Behaviour: iteration, Round: round,
+		}
+		var first activities.RolloutShardOutput
+		for attempt := range times {
+			out, err := next().RolloutShard(w.Context(), in)
+			require.NoError(w, err)
+			require.Equal(w, out.Trajectories, out.Stopped+out.Cut+out.Failed)
+			out.Seconds = 0
+			if attempt == 0 {
+				first = out
+			}
+			require.Equal(w, first, out, "a repeated shard is what is stored")
+		}
+	}
 }
 
 func TestRunIsTheSameHoweverItIsInterrupted(t *testing.T) {
@@ -136,6 +157,55 @@ func TestRunOfSchedulesAndControllersIsTheSame(t *testing.T) {
 	testInterruptions(t, job)
 }
 
+// Prompts that make up for groups of which nothing is learned are the same ones however the run is interrupted, each ends in one state,
+// and the next cycle goes on with the problems after them.
+func TestToppedUpRunIsTheSame(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.Rollout.TopUp, job.PPO.GroupSpread = 3, 0.5
+	// All answers of so small a policy are wrong; a part of them is given credit.
+	job.Reward.Layers = []stack.LayerConfig{
+		{Layer: "correctness", Weight: 1},
+		{
+			Layer: "expression", Weight: 0.6, Clip: &reward.Bounds{Low: 0, High: 1},
+			Expression: &expression.Config{Formula: "characters % 5 == 0 ? 1 : 0"},
+		},
+	}
+	w, run := testInterruptions(t, job)
+	metrics, err := w.store.Metrics(t.Context(), run)
+	require.NoError(t, err)
+	dealt, rounds := 0, 0
+	for iteration := range job.Cycles {
+		m := metrics[iteration]
+		require.InDelta(t, m["prompts_drawn"], m["groups_kept"]+m["groups_uniform_right"]+m["groups_uniform_wrong"]+
+			m["groups_uniform_mixed"]+m["groups_unjudged"], 0)
+		require.Greater(t, m["prompts_drawn"], float64(job.Prompts), "there was something to make up for")
+		require.Positive(t, m["groups_kept"])
+		require.LessOrEqual(t, m["groups_kept"], float64(job.Prompts))
+		require.True(t, m["groups_kept"] == float64(job.Prompts) || m["prompts_drawn"] == 3*float64(job.Prompts), "%v", m)
+		counts, err := w.store.PromptCounts(t.Context(), run, iteration)
+		require.NoError(t, err)
+		require.InDelta(t, m["groups_kept"], float64(counts[storage.PromptTrained]), 0, "no search found an answer")
+		dealt += int(m["prompts_drawn"])
+		for name := range m {
+			if strings.HasPrefix(name, "seconds_score_round_") {
+				rounds++
+			}
+		}
+	}
+	require.Greater(t, rounds, job.Cycles, "some cycle had more than one further round")
+	head, err := w.store.Version(t.Context(), run, job.Cycles)
+	require.NoError(t, err)
+	require.Contains(t, string(head.State), fmt.Sprintf(`"prompts":%d`, dealt))
+
+	a := w.process()
+	_, err = a.RolloutShard(t.Context(), activities.RolloutShardInput{
+		Run: run, Shards: 1, Round: activities.Round{Number: 1, From: 2, To: 9},
+	})
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.ErrorContains(t, err, "round 1 of slots [2, 9): want one from 1 of slots in [6, 14)")
+}
+
 // A guard finds its reason in what is stored, so a second call finds the same.
 func TestGuardStopsARunThatCollapses(t *testing.T) {
 	t.Parallel()
@@ -149,7 +219,8 @@ func TestGuardStopsARunThatCollapses(t *testing.T) {
 	require.Empty(t, w.cycle(run, 1, 1, 1, w.process).Alarm, "it was told to go on")
 }
 
-func testInterruptions(t *testing.T, job activities.Job) {
+// testInterruptions returns the run that was not interrupted.
+func testInterruptions(t *testing.T, job activities.Job) (*world, hone.RunID) {
 	t.Helper()
 	w := setup(t)
 
@@ -175,23 +246,28 @@ func testInterruptions(t *testing.T, job activities.Job) {
 	}
 	require.Equal(t, job.Cycles, w.prepare(w.process(), "broken", job).Version, "a second start goes on at the head")
 
+	metrics, err := w.store.Metrics(t.Context(), straight.Run)
+	require.NoError(t, err)
+	again, err := w.store.Metrics(t.Context(), broken.Run)
+	require.NoError(t, err)
+	require.Equal(t, timeless(metrics), timeless(again))
 	for iteration := range job.Cycles {
+		prompts := job.Prompts
+		if job.Rollout.TopUp > 1 {
+			prompts = int(metrics[iteration]["prompts_drawn"])
+		}
 		counts, err := w.store.PromptCounts(t.Context(), broken.Run, iteration)
 		require.NoError(t, err)
 		total := 0
 		for _, n := range counts {
 			total += n
 		}
-		require.Equal(t, job.Prompts+job.Searched, total, "every prompt ends in one state")
+		require.Equal(t, prompts+job.Searched, total, "every prompt ends in one state")
 		stored, err := w.store.LoadIteration(t.Context(), broken.Run, iteration)
 		require.NoError(t, err)
-		require.Len(t, stored, job.Prompts*job.Rollout.Group+job.Searched)
+		require.Len(t, stored, prompts*job.Rollout.Group+job.Searched)
 	}
-	metrics, err := w.store.Metrics(t.Context(), straight.Run)
-	require.NoError(t, err)
-	again, err := w.store.Metrics(t.Context(), broken.Run)
-	require.NoError(t, err)
-	require.Equal(t, timeless(metrics), timeless(again))
+	return w, straight.Run
 }
 
 // A mixture of experts with a window goes through a run as any policy does, and its routers' numbers are stored.

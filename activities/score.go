@@ -11,40 +11,68 @@ import (
 	"github.com/hone-rl/hone/storage"
 )
 
-// Score stores the live scoring of an iteration.
+// Score stores the live scoring of a round of an iteration, and says whether another round is to follow.
 func (a *Activities) Score(ctx context.Context, in ScoreInput) (out ScoreOutput, err error) {
 	err = beating(ctx, "score", func(ctx context.Context, p *pulse) error {
 		s, err := a.session(ctx, in.Run)
 		if err != nil {
 			return err
 		}
-		key := storage.ScoringKey{ShardKey: storage.ShardKey{Run: in.Run, Iteration: in.Iteration}, Scoring: storage.LiveScoring}
-		done, err := a.deps.Store.HasScoring(ctx, key)
+		if err := s.score(ctx, in, p); err != nil {
+			return err
+		}
+		_, to, err := s.bounds(in.Round)
 		if err != nil {
 			return err
 		}
-		var scored []storage.Scored
-		if done {
-			scored, err = a.deps.Store.LoadScoring(ctx, in.Run, in.Iteration, storage.LiveScoring)
-		} else {
-			scored, err = s.score(ctx, key, p)
-		}
+		scored, err := s.scoring(ctx, in.Iteration, to)
 		if err != nil {
 			return err
 		}
 		out = summarise(scored)
+		if out.Next, err = s.next(ctx, in); err != nil {
+			return err
+		}
 		out.Seconds = p.seconds()
 		return nil
 	})
 	return out, err
 }
 
-// score judges every trajectory of an iteration and stores what was found.
-func (s *session) score(ctx context.Context, key storage.ScoringKey, p *pulse) ([]storage.Scored, error) {
-	trajectories, err := s.deps.Store.LoadIteration(ctx, s.run, key.Iteration)
+// score judges every trajectory of a round and stores what was found, once.
+func (s *session) score(ctx context.Context, in ScoreInput, p *pulse) error {
+	from, to, err := s.bounds(in.Round)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	key := storage.ScoringKey{
+		ShardKey: storage.ShardKey{Run: in.Run, Iteration: in.Iteration, Round: in.Round.Number}, Scoring: storage.LiveScoring,
+	}
+	if done, err := s.deps.Store.HasScoring(ctx, key); err != nil || done {
+		return err
+	}
+	group := s.job.Rollout.Group
+	trajectories, err := s.deps.Store.LoadSamples(ctx, storage.Samples{
+		Run: s.run, Iteration: in.Iteration, From: from * group, To: to * group,
+	})
+	if err != nil {
+		return err
+	}
+	scored, err := s.judged(ctx, trajectories, p)
+	if err != nil {
+		return err
+	}
+	judged := p.seconds()
+	if err := s.deps.Store.SaveScoring(ctx, key, scored); err != nil {
+		return err
+	}
+	return s.deps.Store.SaveMetrics(ctx, s.run, key.Iteration, map[string]float64{
+		roundMetric("seconds_score", in.Round): judged, roundMetric("seconds_store_scoring", in.Round): p.seconds() - judged,
+	})
+}
+
+// judged are the breakdowns of trajectories, which are whole groups.
+func (s *session) judged(ctx context.Context, trajectories []hone.Trajectory, p *pulse) ([]storage.Scored, error) {
 	p.phase("score", "trajectories")
 	scored := make([]storage.Scored, len(trajectories))
 	group, inner := errgroup.WithContext(ctx)
@@ -72,13 +100,7 @@ func (s *session) score(ctx context.Context, key storage.ScoringKey, p *pulse) (
 		s.normalise(scored)
 	}
 	p.at(len(scored), len(scored))
-	judged := p.seconds()
-	if err := s.deps.Store.SaveScoring(ctx, key, scored); err != nil {
-		return nil, err
-	}
-	return scored, s.deps.Store.SaveMetrics(ctx, s.run, key.Iteration, map[string]float64{
-		"seconds_score": judged, "seconds_store_scoring": p.seconds() - judged,
-	})
+	return scored, nil
 }
 
 // normalise scales the layers that are normalised over the samples of a problem.

@@ -90,17 +90,6 @@ func (s *session) problem(purpose string, index int) hone.Problem {
 	return s.train[order[at]]
 }
 
-// slots are the prompts of an iteration: first those to sample, then those to search.
-func (s *session) slots(iteration int) (sampled, searched []rollout.Slot) {
-	for i := range s.job.Prompts {
-		sampled = append(sampled, rollout.Slot{Problem: s.problem("sample", iteration*s.job.Prompts+i), Index: i})
-	}
-	for i := range s.searches() {
-		searched = append(searched, rollout.Slot{Problem: s.problem("search", iteration*s.job.Searched+i), Index: s.job.Prompts + i})
-	}
-	return sampled, searched
-}
-
 // searches is the number of prompts of an iteration that are searched. The control experiment has none: search learns from the
 // verifier, and there nothing may.
 func (s *session) searches() int {

@@ -1,9 +1,11 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
@@ -46,7 +48,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 		return err
 	}
 	p.phase("load", "")
-	scored, err := s.scored(ctx, in.Iteration)
+	scored, err := s.scored(ctx, in.Iteration, 0)
 	if err != nil {
 		return err
 	}
@@ -65,16 +67,15 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 		}
 	}()
 	loaded := p.seconds()
-	result, err := current.updater.update(ctx, lesson{
-		iteration: in.Iteration, scored: scored, optimiser: current.optimiser, before: before,
-	}, p)
+	l := lesson{iteration: in.Iteration, scored: scored, optimiser: current.optimiser, before: before}
+	result, err := current.updater.update(ctx, l, p)
 	if err != nil {
 		return err
 	}
 	taught := p.seconds()
 	p.phase("store version", "")
 	version, err := s.store(ctx, current.params, current.optimiser, state{
-		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: (in.Iteration + 1) * s.job.Prompts,
+		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: before.Prompts + s.drawn(scored) - s.searches(),
 	})
 	if err != nil {
 		return err
@@ -86,7 +87,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	metrics["seconds_store_version"] = p.seconds() - taught
 	_, err = s.deps.Store.CommitCycle(ctx, storage.Commit{
 		Run: s.run, Iteration: in.Iteration, From: in.Behaviour, Fence: fence, Version: version,
-		Prompts: s.ends(in.Iteration, scored, result.end), Targets: result.targets, Metrics: metrics,
+		Prompts: s.ends(l, result.end), Targets: result.targets, Metrics: metrics,
 	})
 	if err != nil {
 		return err
@@ -104,13 +105,13 @@ func tokensOf(scored []hone.Scored) int {
 	return n
 }
 
-// scored are an iteration's trajectories with their live breakdowns, by sample.
-func (s *session) scored(ctx context.Context, iteration int) ([]hone.Scored, error) {
-	trajectories, err := s.deps.Store.LoadIteration(ctx, s.run, iteration)
+// scored are the trajectories of an iteration's first slots with their live breakdowns, by sample; 0 slots are all.
+func (s *session) scored(ctx context.Context, iteration, slots int) ([]hone.Scored, error) {
+	trajectories, err := s.deps.Store.LoadSamples(ctx, storage.Samples{Run: s.run, Iteration: iteration, To: slots * s.job.Rollout.Group})
 	if err != nil {
 		return nil, err
 	}
-	scoring, err := s.deps.Store.LoadScoring(ctx, s.run, iteration, storage.LiveScoring)
+	scoring, err := s.scoring(ctx, iteration, slots)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +127,18 @@ func (s *session) scored(ctx context.Context, iteration int) ([]hone.Scored, err
 		out[i] = hone.Scored{Trajectory: t, Breakdown: scoring[i].Breakdown}
 	}
 	return out, nil
+}
+
+// scoring is the live scoring of an iteration's first slots, by sample; 0 slots are all.
+func (s *session) scoring(ctx context.Context, iteration, slots int) ([]storage.Scored, error) {
+	all, err := s.deps.Store.LoadScoring(ctx, s.run, iteration, storage.LiveScoring)
+	if err != nil || slots == 0 {
+		return all, err
+	}
+	n, _ := slices.BinarySearchFunc(all, slots*s.job.Rollout.Group, func(one storage.Scored, sample int) int {
+		return cmp.Compare(one.Sample, sample)
+	})
+	return all[:n], nil
 }
 
 // load is the learner at a version: the one in memory, or one made from what is stored.

@@ -16,6 +16,9 @@ type Config struct {
 	MaxTokens int `json:"max_tokens" yaml:"max_tokens"`
 	// Group is the number of samples for each prompt, >= 1.
 	Group int `json:"group" yaml:"group"`
+	// TopUp is the most prompts that a cycle samples, in units of its prompts, in [1, 100]; 0 is 1, which samples no further ones. Above
+	// 1 the groups that an update would leave out (those whose rewards are about the same) are made up for by further prompts.
+	TopUp float64 `json:"top_up,omitempty" yaml:"top_up"`
 	// Batch is the most sequences handed to the decoder in one call, >= 1; the samples of one prompt stay together even where
 	// they are more. It bounds memory and sets how often progress is reported.
 	Batch int `json:"batch" yaml:"batch"`
@@ -69,9 +72,14 @@ func DefaultConfig() Config {
 
 // Validate reports every field that is out of range, wrapping [hone.ErrInvalid].
 func (c Config) Validate() error {
+	var topUp error
+	if c.TopUp != 0 && !(c.TopUp >= 1 && c.TopUp <= 100) {
+		topUp = fmt.Errorf("top_up %v: want a number in [1, 100], or 0 for 1: %w", c.TopUp, hone.ErrInvalid)
+	}
 	return errors.Join(
 		atLeastOne("max_tokens", c.MaxTokens),
 		atLeastOne("group", c.Group),
+		topUp,
 		atLeastOne("batch", c.Batch),
 		validSampling("sampling", c.Sampling),
 		c.Search.Validate(),

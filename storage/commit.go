@@ -51,7 +51,7 @@ type Commit struct {
 	// Fence is that of the trainer's lease.
 	Fence   int64
 	Version Version
-	// Prompts has one entry for every prompt that the iteration was started with.
+	// Prompts has one entry for every prompt that the iteration was started with or extended by.
 	Prompts []PromptEnd
 	Targets []Target
 	// Metrics are added to those of the iteration. NaN and infinities are kept.
@@ -81,6 +81,21 @@ func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 	return fail(ctx, err, "start iteration %d of run %s", it.Iteration, it.Run)
 }
 
+// ExtendIteration raises the number of prompts of an iteration that was started to it.Prompts; one that has as many or more stays as it
+// is. [hone.ErrInvalid]: it was not started by that version, or is committed already.
+func (s *Store) ExtendIteration(ctx context.Context, it Iteration) error {
+	if _, err := runKey(it.Run); err != nil {
+		return err
+	}
+	tag, err := s.pool.Exec(ctx, `UPDATE iterations SET prompts = greatest(prompts, $4)
+		WHERE run_id = $1 AND iteration = $2 AND behaviour = $3 AND status = 'open'`,
+		string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = fmt.Errorf("version %d has not started it, or it is done: %w", it.Behaviour, hone.ErrInvalid)
+	}
+	return fail(ctx, err, "extend iteration %d of run %s to %d prompts", it.Iteration, it.Run, it.Prompts)
+}
+
 // Iteration is one cycle's sampling.
 type Iteration struct {
 	Run       hone.RunID
@@ -96,7 +111,7 @@ type Iteration struct {
 //
 // Repeating a cycle that was committed returns the same number and changes nothing: equal are iteration, weights, optimiser and
 // state, while metrics may differ, since times do. [hone.ErrConflict]: another trainer has the lease, or published another
-// version first. [hone.ErrInvalid]: the prompts are not those that the iteration was started with.
+// version first. [hone.ErrInvalid]: the prompts are not those of the iteration.
 func (s *Store) CommitCycle(ctx context.Context, c Commit) (version int, err error) {
 	run, err := runKey(c.Run)
 	if err != nil {

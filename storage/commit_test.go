@@ -205,6 +205,33 @@ func TestRefusedCommitLeavesNothing(t *testing.T) {
 	require.NoError(t, s.StartIteration(t.Context(), storage.Iteration{Run: run, Prompts: 2}), "again")
 }
 
+func TestIterationGrowsUntilItIsCommitted(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, fence := createRun(t, s)
+	it := storage.Iteration{Run: run, Prompts: 3}
+	require.ErrorIs(t, s.ExtendIteration(t.Context(), it), hone.ErrInvalid, "it was not started")
+	startIteration(t, s, run, 0)
+	for _, prompts := range []int{3, 3, 2} { // the last is late
+		it.Prompts = prompts
+		require.NoError(t, s.ExtendIteration(t.Context(), it))
+	}
+	it.Behaviour = 1
+	require.ErrorIs(t, s.ExtendIteration(t.Context(), it), hone.ErrInvalid, "another version started it")
+	it.Behaviour = 0
+	c := cycle(run, fence, 0)
+	_, err := s.CommitCycle(t.Context(), c)
+	require.ErrorContains(t, err, "prompt 1 of 3 has no end")
+	for slot := 1; slot < 3; slot++ {
+		end := c.Prompts[0]
+		end.Slot = slot
+		c.Prompts = append(c.Prompts, end)
+	}
+	_, err = s.CommitCycle(t.Context(), c)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.ExtendIteration(t.Context(), it), hone.ErrInvalid, "it is done")
+}
+
 func TestFirstCommitAnalyzesThePartitions(t *testing.T) {
 	t.Parallel()
 	address := storagetest.URL(t)

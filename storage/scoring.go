@@ -22,7 +22,7 @@ type ScoringKey struct {
 }
 
 func (k ScoringKey) batch() string {
-	return fmt.Sprintf("score/%d/%d/%d", k.Scoring, k.Iteration, k.Shard)
+	return fmt.Sprintf("score/%d/%d/%d", k.Scoring, k.Iteration, k.Shard) + k.round()
 }
 
 // Scored is one trajectory's breakdown.

@@ -15,12 +15,26 @@ type ShardKey struct {
 	Run       hone.RunID
 	Iteration int
 	Shard     int
+	// Round counts from 0 the rounds in which the iteration's prompts were drawn; each has shards of its own.
+	Round int
 }
 
-func (k ShardKey) batch() string { return fmt.Sprintf("rollout/%d/%d", k.Iteration, k.Shard) }
+func (k ShardKey) batch() string {
+	return fmt.Sprintf("rollout/%d/%d", k.Iteration, k.Shard) + k.round()
+}
 
-// String is "run/iteration/shard".
-func (k ShardKey) String() string { return fmt.Sprintf("%s/%d/%d", k.Run, k.Iteration, k.Shard) }
+// round is the end of a key: empty for the first round, which is the only one of most iterations.
+func (k ShardKey) round() string {
+	if k.Round == 0 {
+		return ""
+	}
+	return fmt.Sprintf("/%d", k.Round)
+}
+
+// String is "run/iteration/shard", and "/round" after the first.
+func (k ShardKey) String() string {
+	return fmt.Sprintf("%s/%d/%d", k.Run, k.Iteration, k.Shard) + k.round()
+}
 
 // Shard is a part of an iteration's trajectories, with the trees that some of them came from.
 type Shard struct {

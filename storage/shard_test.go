@@ -87,9 +87,11 @@ func TestManyWritersOfTheSameShardsStoreThemOnce(t *testing.T) {
 	has, err := s.HasShard(t.Context(), storage.ShardKey{Run: run, Shard: 7})
 	require.NoError(t, err)
 	require.True(t, has)
-	has, err = s.HasShard(t.Context(), storage.ShardKey{Run: run, Shard: 8})
-	require.NoError(t, err)
-	require.False(t, has)
+	for _, key := range []storage.ShardKey{{Run: run, Shard: 8}, {Run: run, Shard: 7, Round: 1}} {
+		has, err = s.HasShard(t.Context(), key)
+		require.NoError(t, err)
+		require.False(t, has, key.String())
+	}
 }
 
 func TestShardWithOtherContentIsRefused(t *testing.T) {

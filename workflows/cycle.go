@@ -57,18 +57,11 @@ func (t *training) due() bool {
 func (t *training) cycle(ctx workflow.Context) error {
 	began := workflow.Now(ctx)
 	cycle := Cycle{Iteration: t.state.Version}
-	var err error
-	if cycle.Rollout, err = t.rollout(ctx, cycle.Iteration); err != nil {
+	if err := t.sample(ctx, &cycle); err != nil {
 		return err
 	}
-	t.state.Phase = PhaseScore
-	err = workflow.ExecuteActivity(call{QueueRollout, time.Hour, fmt.Sprintf("cycle %d: score", cycle.Iteration)}.context(ctx),
-		t.act.Score, activities.ScoreInput{Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration}).Get(ctx, &cycle.Score)
-	if err != nil {
-		return fmt.Errorf("score: %w", err)
-	}
 	t.state.Phase = PhaseUpdate
-	err = workflow.ExecuteActivity(call{QueueTrain, 4 * time.Hour, fmt.Sprintf("cycle %d: update", cycle.Iteration)}.context(ctx),
+	err := workflow.ExecuteActivity(call{QueueTrain, 4 * time.Hour, fmt.Sprintf("cycle %d: update", cycle.Iteration)}.context(ctx),
 		t.act.Update, activities.UpdateInput{Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration}).Get(ctx, &cycle.Update)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
@@ -82,15 +75,50 @@ func (t *training) cycle(ctx workflow.Context) error {
 	return nil
 }
 
-// rollout samples an iteration, shard by shard, a few shards at once.
-func (t *training) rollout(ctx workflow.Context, iteration int) (activities.RolloutShardOutput, error) {
-	t.state.Phase, t.state.ShardsDone = PhaseRollout, 0
-	var sum activities.RolloutShardOutput
+// sample samples and scores the cycle's prompts, in as many rounds as scoring asks for. Which round is the next is a function of what
+// was stored of those before, so a new execution goes through the same.
+func (t *training) sample(ctx workflow.Context, cycle *Cycle) error {
+	for round := (activities.Round{}); ; round = cycle.Score.Next {
+		if err := t.rollout(ctx, round, cycle); err != nil {
+			return err
+		}
+		t.state.Phase = PhaseScore
+		cycle.Score = activities.ScoreOutput{}
+		where := call{QueueRollout, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
+		err := workflow.ExecuteActivity(where.context(ctx), t.act.Score, activities.ScoreInput{
+			Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration, Round: round,
+		}).Get(ctx, &cycle.Score)
+		if err != nil {
+			return fmt.Errorf("score: %w", err)
+		}
+		if cycle.Score.Next == (activities.Round{}) {
+			return nil
+		}
+	}
+}
+
+// roundName is what a summary says of a round after the first.
+func roundName(r activities.Round) string {
+	if r.Number == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", top-up %d", r.Number)
+}
+
+// rollout samples a round, shard by shard, a few shards at once, and adds it to the cycle's sum.
+func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *Cycle) error {
 	shards := make([]activities.RolloutShardOutput, t.input.Plan.Shards)
+	if round.Number > 0 {
+		shards = shards[:min(len(shards), round.To-round.From)]
+	}
+	t.state.Phase, t.state.ShardsDone, t.state.Shards = PhaseRollout, 0, len(shards)
 	err := each(ctx, len(shards), t.input.Plan.Parallel, func(ctx workflow.Context, shard int) error {
-		where := call{QueueRollout, 2 * time.Hour, fmt.Sprintf("cycle %d: rollout %d of %d", iteration, shard+1, len(shards))}
+		where := call{
+			QueueRollout, 2 * time.Hour,
+			fmt.Sprintf("cycle %d: rollout %d of %d%s", cycle.Iteration, shard+1, len(shards), roundName(round)),
+		}
 		in := activities.RolloutShardInput{
-			Run: t.state.Run, Iteration: iteration, Shard: shard, Shards: len(shards), Behaviour: iteration,
+			Run: t.state.Run, Iteration: cycle.Iteration, Shard: shard, Shards: len(shards), Behaviour: cycle.Iteration, Round: round,
 		}
 		if err := workflow.ExecuteActivity(where.context(ctx), t.act.RolloutShard, in).Get(ctx, &shards[shard]); err != nil {
 			return fmt.Errorf("rollout shard %d of %d: %w", shard+1, len(shards), err)
@@ -99,8 +127,9 @@ func (t *training) rollout(ctx workflow.Context, iteration int) (activities.Roll
 		return nil
 	})
 	if err != nil {
-		return sum, err
+		return err
 	}
+	sum := &cycle.Rollout
 	for _, s := range shards {
 		sum.Prompts += s.Prompts
 		sum.Trajectories += s.Trajectories
@@ -111,7 +140,7 @@ func (t *training) rollout(ctx workflow.Context, iteration int) (activities.Roll
 		sum.Failed += s.Failed
 		sum.Seconds += s.Seconds
 	}
-	return sum, nil
+	return nil
 }
 
 // evaluate measures one version, in the order of the plan.

@@ -8,6 +8,8 @@
 //	           (once)              of version 0  rollout shards ─► score ─► update    of the result
 //	                                             └────── evaluation every few cycles ◄─┘
 //
+// Rollout and scoring of a cycle repeat in rounds where scoring asks for further prompts (rollout.top_up).
+//
 // What the run has achieved is in Postgres, not here: [TrainWorkflow] begins by asking for the run's head and goes on from it,
 // so that a new execution (after a failure, a stop, a lost Temporal database) resumes as well as one that Temporal itself
 // resumes. Every activity may be called again with the same input and then returns what is stored.

@@ -33,9 +33,10 @@ type fakes struct {
 	mu       sync.Mutex
 	heads    map[hone.RunID]int
 	statuses map[hone.RunID]activities.FinishInput
-	// poison is the run whose updates find a NaN; gate is the run whose updates heartbeat until one value is sent to open.
-	poison, gate hone.RunID
-	open         chan struct{}
+	// uniform is the run each of whose cycles asks for two further rounds; poison is the run whose updates find a NaN; gate is the run
+	// whose updates heartbeat until one value is sent to open.
+	uniform, poison, gate hone.RunID
+	open                  chan struct{}
 }
 
 func (f *fakes) Prepare(_ context.Context, in activities.PrepareInput) (activities.PrepareOutput, error) {
@@ -59,8 +60,12 @@ func (f *fakes) RolloutShard(context.Context, activities.RolloutShardInput) (act
 	return activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100}, nil
 }
 
-func (f *fakes) Score(context.Context, activities.ScoreInput) (activities.ScoreOutput, error) {
-	return activities.ScoreOutput{Trajectories: 24, Outcomes: activities.Outcomes{Right: 6, Wrong: 18}, Reward: 0.25}, nil
+func (f *fakes) Score(_ context.Context, in activities.ScoreInput) (activities.ScoreOutput, error) {
+	out := activities.ScoreOutput{Trajectories: 24, Outcomes: activities.Outcomes{Right: 6, Wrong: 18}, Reward: 0.25}
+	if in.Run == f.uniform && in.Round.Number < 2 {
+		out.Next = activities.Round{Number: in.Round.Number + 1, From: 6 + 2*in.Round.Number, To: 8 + 2*in.Round.Number}
+	}
+	return out, nil
 }
 
 func (f *fakes) Update(ctx context.Context, in activities.UpdateInput) (activities.UpdateOutput, error) {
@@ -111,7 +116,7 @@ func (f *fakes) status(run hone.RunID) activities.FinishInput {
 func newFakes() *fakes {
 	return &fakes{
 		heads: map[hone.RunID]int{}, statuses: map[hone.RunID]activities.FinishInput{},
-		poison: "id-of-poison", gate: "id-of-gate", open: make(chan struct{}),
+		uniform: "id-of-uniform", poison: "id-of-poison", gate: "id-of-gate", open: make(chan struct{}),
 	}
 }
 
@@ -198,6 +203,13 @@ func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one serv
 		description, err := c.DescribeWorkflowExecution(t.Context(), workflows.WorkflowID("long"), "")
 		require.NoError(t, err)
 		recordExecution(t, c, "long", description.GetWorkflowExecutionInfo().GetFirstRunId(), "continues_as_new")
+	})
+
+	t.Run("a cycle is topped up in rounds", func(t *testing.T) {
+		result, err := begin(t, c, named("uniform", 1)).Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3+2+2, result.Last.Rollout.Prompts/2)
+		record(t, c, "uniform", "topped_up_in_rounds")
 	})
 
 	t.Run("a failed activity fails the run and names the reason", func(t *testing.T) {

@@ -165,6 +165,41 @@ func TestTrainGoesFromNothingToAPublishedResult(t *testing.T) {
 	}
 }
 
+// Scoring says which round follows, and the workflow samples and scores it before it updates.
+func TestTrainSamplesRoundsUntilScoringAsksForNoMore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	second, third := activities.Round{Number: 1, From: 6, To: 10}, activities.Round{Number: 2, From: 10, To: 12}
+	var mu sync.Mutex
+	shards := make(map[activities.Round]int)
+	b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			shards[in.Round]++
+			if in.Round.Number == 2 {
+				require.Equal(t, 2, in.Shards, "no shard is empty")
+			}
+			return activities.RolloutShardOutput{Prompts: 2, Trajectories: 8}, nil
+		})
+	var order []int
+	b.OnActivity(b.act.Score, mock.Anything, mock.Anything).
+		Return(func(_ context.Context, in activities.ScoreInput) (activities.ScoreOutput, error) {
+			order = append(order, in.Round.Number)
+			next := map[int]activities.Round{0: second, 1: third}[in.Round.Number]
+			return activities.ScoreOutput{Trajectories: 24 + 8*in.Round.Number, Next: next}, nil
+		})
+	b.mockAll()
+	b.train(input(1))
+
+	last := b.result().Last
+	require.Equal(t, []int{0, 1, 2}, order)
+	require.Equal(t, map[activities.Round]int{{}: 3, second: 3, third: 2}, shards)
+	require.Equal(t, activities.RolloutShardOutput{Prompts: 16, Trajectories: 64}, last.Rollout)
+	require.Equal(t, activities.ScoreOutput{Trajectories: 40}, last.Score)
+	b.AssertActivityNumberOfCalls(t, "Update", 1)
+}
+
 func TestTrainResumesFromTheHead(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -23,11 +23,11 @@ func layersOf(m map[string]float64) []activities.LayerMean {
 	return out
 }
 
-// secondsOf is the time that one kind of work took, over all shards.
+// secondsOf is the time that one kind of work took, over all shards and rounds.
 func secondsOf(m map[string]float64, name string) float64 {
 	total := m[name]
 	for _, other := range slices.Sorted(maps.Keys(m)) {
-		if strings.HasPrefix(other, name+"_shard_") {
+		if strings.HasPrefix(other, name+"_shard_") || strings.HasPrefix(other, name+"_round_") {
 			total += m[other]
 		}
 	}

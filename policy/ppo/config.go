@@ -16,7 +16,8 @@ type Config struct {
 	advantage.Estimator `yaml:",inline"`
 	// GroupSpread is the least difference between the best and the worst reward among the samples of one problem for the group to be
 	// trained on, >= 0; 0 trains on all. A group that earned all the same tells the policy gradient nothing for its cost: dynamic
-	// sampling of arXiv:2503.14476, section 3.2. Differs: groups left out are not topped up, and where none is left none is left out.
+	// sampling of arXiv:2503.14476, section 3.2, which whoever samples may make up for; see [Groups]. Differs: where none is left none is
+	// left out.
 	GroupSpread float64 `yaml:"group_spread" json:"group_spread"`
 	// Truncation says what follows the token limit.
 	Truncation Truncation `yaml:"truncation" json:"truncation"`

@@ -204,30 +204,3 @@ func widen(name string, values []float32) ([]float64, error) {
 	}
 	return out, nil
 }
-
-// spreadOut leaves out the samples of problems whose best and worst reward differ by less than least, and says how many those are. Where
-// that would leave nothing it leaves out nothing.
-func spreadOut(samples []*sample, least float64) (kept []*sample, uniform int) {
-	if least == 0 {
-		return samples, 0
-	}
-	type extremes struct{ low, high float64 }
-	groups := make(map[hone.Problem]extremes)
-	for _, s := range samples {
-		total := sum(s.task)
-		e, ok := groups[s.trajectory.Problem]
-		if !ok {
-			e = extremes{total, total}
-		}
-		groups[s.trajectory.Problem] = extremes{min(e.low, total), max(e.high, total)}
-	}
-	for _, s := range samples {
-		if e := groups[s.trajectory.Problem]; e.high-e.low >= least {
-			kept = append(kept, s)
-		}
-	}
-	if len(kept) == 0 {
-		return samples, 0
-	}
-	return kept, len(samples) - len(kept)
-}
