@@ -19,8 +19,8 @@ type comparison struct {
 	entries []entry
 	// budget is the number of tokens that every run of the table has reached: where accuracies are compared.
 	budget float64
-	// partial counts records of runs that are not finished: they are in no table.
-	partial int
+	// unfinished are the records of the other runs: they are in no table.
+	unfinished []record
 }
 
 // compare gathers the finished runs of a task, in the order of the methods and seeds.
@@ -32,7 +32,7 @@ func compare(t task, records []record) comparison {
 			switch {
 			case r.Task != t.name || r.Method != m.name:
 			case !r.Finished:
-				c.partial++
+				c.unfinished = append(c.unfinished, r)
 			default:
 				e.runs = append(e.runs, r)
 				c.budget = min(c.budget, r.last().Tokens)
@@ -71,6 +71,41 @@ func winnerOf(records []record, t task) (method, bool) {
 		}
 	}
 	return best, found
+}
+
+// of is the method's entry; one without runs where it has none.
+func (c comparison) of(name string) entry {
+	for _, e := range c.entries {
+		if e.method.name == name {
+			return e
+		}
+	}
+	return entry{}
+}
+
+// differences are how much more accurate a method is than another at equal tokens, seed by seed: those of one seed begin with the same
+// weights and answer the same problems. Seeds that one of them lacks are left out.
+func (c comparison) differences(e, than entry) []float64 {
+	var out []float64
+	for _, r := range e.runs {
+		for _, other := range than.runs {
+			if r.Seed == other.Seed {
+				out = append(out, r.at(c.budget)-other.at(c.budget))
+			}
+		}
+	}
+	return out
+}
+
+// interval is the mean and half the width of its 95 % confidence interval by Student's t, which is NaN of one value.
+func interval(values []float64) (mean, half float64) {
+	// The 97.5 % quantiles for 1, 2, ... degrees of freedom; with more than these it is a little too wide.
+	quantiles := []float64{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262}
+	mean, std := meanStd(values)
+	if len(values) < 2 {
+		return mean, math.NaN()
+	}
+	return mean, quantiles[min(len(values)-2, len(quantiles)-1)] * std / math.Sqrt(float64(len(values)))
 }
 
 // meanStd is the mean and the deviation with n - 1, which is NaN of one value.

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"image/color"
+	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -31,6 +33,8 @@ func (c comparison) draw(path string) error {
 	p.Y.Label.Text = "right, %"
 	p.Y.Min = 0
 	p.X.Min = 0
+	p.Y.Tick.Marker = every(5)
+	p.X.Tick.Marker = every(0.2)
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	for _, e := range c.entries {
@@ -50,6 +54,21 @@ func (c comparison) draw(path string) error {
 		return fmt.Errorf("picture %s: %w", path, err)
 	}
 	return nil
+}
+
+// every puts a labelled mark at each multiple of a step; more than twenty of them become fewer.
+func every(step float64) plot.Ticker {
+	return plot.TickerFunc(func(low, high float64) []plot.Tick {
+		apart := step
+		for (high-low)/apart > 20 {
+			apart *= 2
+		}
+		var out []plot.Tick
+		for i := math.Ceil(low / apart); i*apart <= high; i++ {
+			out = append(out, plot.Tick{Value: i * apart, Label: strconv.FormatFloat(i*apart, 'g', 3, 64)})
+		}
+		return out
+	})
 }
 
 func addLine(p *plot.Plot, points plotter.XYs, shade color.Color, width vg.Length, legend string) error {

@@ -57,7 +57,7 @@ func TestComparedAtTheTokensThatAllHaveReached(t *testing.T) {
 	unfinished.Finished = false
 	c := compare(tasksAll()[0], append(records, unfinished))
 	require.Equal(t, 2e6, c.budget)
-	require.Equal(t, 1, c.partial)
+	require.Equal(t, []record{unfinished}, c.unfinished)
 	require.Len(t, c.entries, len(methodsAll()))
 	require.Equal(t, []float64{1, 2, 3}, c.entries[2].values(func(r record) float64 { return float64(r.Seed) }))
 
@@ -66,6 +66,46 @@ func TestComparedAtTheTokensThatAllHaveReached(t *testing.T) {
 	require.InDelta(t, math.Sqrt(7.0/3), std, 1e-12)
 	require.Equal(t, "10.0", spread([]float64{0.1}, 100))
 	require.Equal(t, "15.0 ± 7.1", spread([]float64{0.1, 0.2}, 100))
+}
+
+func TestDifferencesArePairedBySeed(t *testing.T) {
+	t.Parallel()
+	c := compare(tasksAll()[0], matrix())
+	ppo := c.of(methodPPO)
+	rloo := c.of("rloo")
+	rloo.runs = rloo.runs[1:] // seeds 2 and 3
+	for i, d := range c.differences(rloo, ppo) {
+		require.InDelta(t, rloo.runs[i].at(c.budget)-ppo.runs[i+1].at(c.budget), d, 1e-15)
+	}
+	require.Len(t, c.differences(rloo, ppo), 2)
+	require.Empty(t, c.differences(c.of("none"), ppo))
+
+	// The deviation is 1.5275: 4.303 times that over the root of 3.
+	mean, half := interval([]float64{1, 2, 4})
+	require.InDelta(t, 7.0/3, mean, 1e-12)
+	require.InDelta(t, 3.795, half, 1e-3)
+	_, half = interval([]float64{1})
+	require.True(t, math.IsNaN(half))
+}
+
+func TestPageNamesWhatIsNotFinished(t *testing.T) {
+	t.Parallel()
+	records := matrix()
+	records[0].Finished, records[0].Version = false, 3
+	started := made(tasksAll()[1], methodsAll()[0], 1, 0, 1)
+	started.Finished, started.Version, started.Points, started.Curve = false, -1, nil, nil
+	var all []comparison
+	for _, task := range tasksAll() {
+		all = append(all, compare(task, append(records, started)))
+	}
+	text := page(all, "a machine of sixteen processors")
+	require.Contains(t, text, "Trained on a machine of sixteen processors.")
+	require.Contains(t, text, "Interrupted, and in no row: "+records[0].Run+" (3 of 4 cycles).")
+	require.Contains(t, text, "## Countdown\n\nNo run is finished, so there is nothing to compare.\n\nInterrupted, and in no row: "+
+		started.Run+" (in its supervised start, 4 cycles to come).")
+	// GRPO gains 0.4 by 2 million tokens where PPO gains 0.2, with nothing between the seeds but rounding.
+	require.Contains(t, text, "different from PPO (GAE): supervised only, rejection sampling, GRPO, RLOO")
+	require.NotContains(t, page(all, ""), "Trained on")
 }
 
 func TestWinnerLearnsFromWhatItGenerates(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 type options struct {
 	hone, pgBin, yao string
 	dir, out         string
+	machine          string
 	tasks, methods   []string
 	seeds            []int
 	cycles           int
@@ -82,6 +83,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.yao, "yao", "", "24.csv, whose test puzzles are kept out of training, handed on to hone")
 	f.StringVar(&o.dir, "dir", ".tools/learning", "folder of the runs' data, logs and records")
 	f.StringVar(&o.out, "out", "doc/bench", "folder for learning.md and its curves")
+	f.StringVar(&o.machine, "machine", "", "where the runs were trained, in words, for the page: records don't know")
 	f.StringVar(&tasks, "tasks", strings.Join(namesOf(tasksAll()), ","), "tasks, separated by commas")
 	f.StringVar(&methods, "methods", strings.Join(namesOf(methodsAll()), ","),
 		"methods; a task with rows of its own takes those of them that it compares, and the winner of the first task")
