@@ -7,6 +7,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/advantage"
 )
 
@@ -38,6 +39,20 @@ func TestJobRefusesWhatMakesNoSense(t *testing.T) {
 		"less than the cycle's prompts": {
 			func(j *activities.Job) { j.Rollout.TopUp = 0.5 },
 			"rollout: top_up 0.5: want a number in [1, 100], or 0 for 1",
+		},
+		"pretraining without a warm-up": {
+			func(j *activities.Job) { j.PPO.CriticPretrain = 3 },
+			"ppo: critic_pretrain is 3, must be 0 without a critic_warmup, whose trajectories it goes over",
+		},
+		"a bias of what is not whitened": {
+			func(j *activities.Job) { j.PPO.Advantage, j.PPO.WhitenBiased = advantage.RLOO, true },
+			"whiten_biased is true, must be false with rloo, which does not whiten",
+		},
+		"preferences at changing temperatures": {
+			func(j *activities.Job) {
+				j.Algorithm, j.Temperature = activities.AlgorithmDPO, policy.Curve{Shape: policy.ShapeLinear, To: 0.5}
+			},
+			"dpo: temperature goes from 1 to 0.5",
 		},
 		"gae without a critic": {
 			func(j *activities.Job) { j.PPO.ValueCoef = 0 },

@@ -47,6 +47,9 @@ func (a preference) validate() error {
 		fault("per_problem %d sets samples of a problem against each other: rollout: group %d, want at least 2",
 			c.PerProblem, a.job.Rollout.Group)
 	}
+	if from, to := a.job.Rollout.Sampling.Temperature, a.job.sampling(a.job.Cycles).Sampling.Temperature; to != from {
+		fault("temperature goes from %v to %v over the cycles, and the reference is scored at one: leave temperature constant", from, to)
+	}
 	if a.job.Reward.Noise {
 		fault("reward.noise is set: preferences ask the verifier which answers are right, so they would learn from it all the same")
 	}

@@ -107,6 +107,13 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 	maps.Copy(metrics, result.Stats.Usage.Metrics())
 	maps.Copy(metrics, result.Stats.BlockMetrics())
 	maps.Copy(metrics, u.groups(l.scored).metrics())
+	if n := u.job.PPO.CriticPretrain; n > 0 && l.iteration+1 == u.job.PPO.CriticWarmup {
+		pretraining, err := u.pretrain(ctx, l, p)
+		if err != nil {
+			return learned{}, err
+		}
+		maps.Copy(metrics, pretraining)
+	}
 	trained := make(map[int]bool)
 	for _, t := range result.Targets {
 		trained[t.ID.Sample] = true
@@ -119,6 +126,32 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 		out.entropyCoef = result.EntropyCoef
 	}
 	return out, nil
+}
+
+// pretrain ends the critic's warm-up: the value head goes over all that its cycles sampled, by a policy that has not moved.
+func (u *proximalUpdater) pretrain(ctx context.Context, l lesson, p *pulse) (map[string]float64, error) {
+	var all []hone.Scored
+	for iteration := range l.iteration {
+		older, err := u.scored(ctx, iteration, 0)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, older...)
+	}
+	p.phase("pretrain critic", "batches")
+	result, err := u.learner.Update(ctx, ppo.UpdateInput{
+		Config: u.job.PPO.At(l.iteration, u.job.Cycles).Pretraining(), Optimizer: l.optimiser, Trajectories: append(all, l.scored...),
+		Seed: hone.Seed(u.job.Seed, "pretrain", l.iteration), Version: l.iteration, Number: l.iteration, ValueOnly: true,
+		MaxTokens: u.job.Rollout.MaxTokens, LearningRate: u.job.PPO.Schedule(u.job.Cycles).At(l.iteration),
+		Progress: func(at ppo.Progress) { p.at(at.Done, at.Total) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pretrain critic: %w", err)
+	}
+	return map[string]float64{
+		"critic_pretrain_trajectories": float64(result.Stats.Sampled), "critic_pretrain_steps": float64(result.Stats.Steps),
+		"critic_pretrain_skipped": float64(result.Stats.SkippedSteps), "critic_pretrain_loss": result.Stats.ValueLoss,
+	}, nil
 }
 
 // inspection is what is kept of steps that were not taken, for a person to look at.

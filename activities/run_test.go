@@ -157,6 +157,35 @@ func TestRunOfSchedulesAndControllersIsTheSame(t *testing.T) {
 	testInterruptions(t, job)
 }
 
+// At the end of its warm-up the value head goes over what all cycles of it sampled, and knows more of what follows than without.
+func TestCriticIsPretrainedOnStoredTrajectories(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.Cycles, job.PPO.CriticWarmup, job.PPO.KLCoef = 3, 2, 0
+	job.PPO.LearningRate = 0.01
+	explained := make(map[int]float64)
+	lengths := make(map[int]float64)
+	for _, passes := range []int{0, 20} {
+		job.PPO.CriticPretrain = passes
+		w, run := testInterruptions(t, job)
+		metrics, err := w.store.Metrics(t.Context(), run)
+		require.NoError(t, err)
+		for iteration := range job.Cycles {
+			want := 0.0
+			if passes > 0 && iteration == 1 {
+				want = float64(2 * job.Prompts * job.Rollout.Group)
+			}
+			require.InDelta(t, want, metrics[iteration]["critic_pretrain_trajectories"], 0)
+		}
+		explained[passes], lengths[passes] = metrics[2]["explained_variance"], metrics[2]["length_mean"]
+		if passes > 0 {
+			require.InDelta(t, float64(passes*job.PPO.Minibatches), metrics[1]["critic_pretrain_steps"], 0)
+		}
+	}
+	require.InDelta(t, lengths[0], lengths[20], 0, "the policy is the same, so it sampled the same")
+	require.Greater(t, explained[20], explained[0])
+}
+
 // Prompts that make up for groups of which nothing is learned are the same ones however the run is interrupted, each ends in one state,
 // and the next cycle goes on with the problems after them.
 func TestToppedUpRunIsTheSame(t *testing.T) {

@@ -66,11 +66,15 @@ func (e Estimator) Estimate(batch []Trajectory) ([]Estimate, Spread, error) {
 		}
 	}
 	mean, variance := Moments(all, nil)
+	whiten := Whiten
+	if e.WhitenBiased {
+		whiten = WhitenBiased
+	}
 	switch e.Advantage {
 	case GAE, ReinforcePP:
-		Whiten(all, nil)
+		whiten(all, nil)
 	case ReinforcePPBaseline:
-		Whiten(all, counted)
+		whiten(all, counted)
 	case RLOO:
 		Rescale(all, nil)
 	case GRPO, DrGRPO, MonteCarlo, Tree:

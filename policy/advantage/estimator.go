@@ -58,6 +58,9 @@ type Estimator struct {
 	// LambdaAlpha makes the policy's lambda go with the length of the trajectory, 1 - 1/(LambdaAlpha*T), at least 0, so that the
 	// horizon of 1/(1-lambda) tokens is that part of it: arXiv:2504.05118, section 4.2, where it is 0.05. >= 0; 0 takes Lambda.
 	LambdaAlpha float64 `yaml:"lambda_alpha" json:"lambda_alpha"`
+	// WhitenBiased divides the variance of the whitening by n instead of n - 1, for those that whiten: gae and reinforce_pp with and without
+	// baseline.
+	WhitenBiased bool `yaml:"whiten_biased" json:"whiten_biased,omitempty"`
 }
 
 // Validate reports every value that is out of range or has no effect, joined, each wrapping [hone.ErrInvalid].
@@ -78,6 +81,8 @@ func (e Estimator) Validate() error {
 		want(!unit(e.Gamma) || e.Gamma == 1, "gamma", e.Gamma, fmt.Sprintf("1 with %s, which compares whole rewards", e.Advantage))
 	}
 	want(e.LambdaAlpha == 0 || e.Advantage == GAE, "lambda_alpha", e.LambdaAlpha, fmt.Sprintf("0 with %s, which has no lambda", e.Advantage))
+	want(!e.WhitenBiased || e.Advantage == GAE || e.Advantage == ReinforcePP || e.Advantage == ReinforcePPBaseline,
+		"whiten_biased", e.WhitenBiased, fmt.Sprintf("false with %s, which does not whiten", e.Advantage))
 	return errors.Join(errs...)
 }
 

@@ -151,6 +151,14 @@ func TestGoldenWhiten(t *testing.T) {
 	Whiten(g.Input.Values, nil)
 	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
 
+	g = readGolden[struct{}, input, episodeWant](t, "g10_whiten_biased.json")
+	WhitenBiased(g.Input.Values, nil)
+	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
+	WhitenBiased(g.Input.Values, []bool{false, false, false, false})
+	one := []float64{7, 3}
+	WhitenBiased(one, []bool{false, true})
+	require.Equal(t, []float64{7, 0}, one)
+
 	g = readGolden[struct{}, input, episodeWant](t, "g10_no_shift.json")
 	RescaleAboutMean(g.Input.Values, nil)
 	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)

@@ -12,8 +12,26 @@ const whitenFloor = 1e-8
 //
 // The variance is the unbiased one. A single value becomes 0, as values that are all equal do.
 func Whiten(values []float64, mask []bool) {
+	whiten(values, mask, 0)
+}
+
+// WhitenBiased is [Whiten] with the variance of all there is, sum (x_i - mean)^2 / n.
+func WhitenBiased(values []float64, mask []bool) {
+	n := 0
+	for i := range values {
+		if mask == nil || mask[i] {
+			n++
+		}
+	}
+	if n > 0 {
+		whiten(values, mask, 1/float64(n))
+	}
+}
+
+// whiten takes a share of the unbiased variance off before it divides.
+func whiten(values []float64, mask []bool, share float64) {
 	mean, variance := Moments(values, mask)
-	scale := 1 / math.Sqrt(variance+whitenFloor)
+	scale := 1 / math.Sqrt(variance-share*variance+whitenFloor)
 	for i := range values {
 		if mask == nil || mask[i] {
 			values[i] = (values[i] - mean) * scale

@@ -71,6 +71,9 @@ type Config struct {
 	// CriticWarmup is the number of updates at the start of a run that train the value head alone, >= 0. They count as updates in every
 	// schedule.
 	CriticWarmup int `yaml:"critic_warmup" json:"critic_warmup"`
+	// CriticPretrain is the number of times, >= 0, that the value head goes over all trajectories stored of the warm-up's updates once they
+	// are over; see [Config.Pretraining].
+	CriticPretrain int `yaml:"critic_pretrain" json:"critic_pretrain,omitempty"`
 	// Epochs is how many times an update goes through its trajectories, >= 1.
 	Epochs int `yaml:"epochs" json:"epochs"`
 	// Minibatches is the number of steps of the optimiser an epoch, >= 1; no more than there are sampled trajectories are made.
@@ -157,6 +160,9 @@ func (c Config) Validate() error {
 	want((c.EntropyTarget > 0) == (c.EntropyStep > 0), "entropy_step", c.EntropyStep, "above 0 with an entropy_target, and 0 without")
 	want(c.CriticWarmup >= 0, "critic_warmup", c.CriticWarmup, "at least 0")
 	want(c.CriticWarmup == 0 || c.ValueCoef > 0, "critic_warmup", c.CriticWarmup, "0 without a value_coef: nothing would learn")
+	want(c.CriticPretrain >= 0, "critic_pretrain", c.CriticPretrain, "at least 0")
+	want(c.CriticPretrain == 0 || c.CriticWarmup > 0, "critic_pretrain", c.CriticPretrain,
+		"0 without a critic_warmup, whose trajectories it goes over")
 	want(atLeastZero(c.ImitationCoef), "imitation_coef", c.ImitationCoef, "at least 0")
 	want(c.KLPenalty != "loss_k1", "kl_penalty", c.KLPenalty,
 		"another: the gradient of k1 in the loss is 0 in expectation, so it holds nothing")
@@ -174,6 +180,18 @@ func (c Config) Validate() error {
 	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
 	want(atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
 	return errors.Join(append(errs, c.Importance.Validate(), c.Shaping.Validate(), c.Schedules.validate(c), c.Guard.Validate())...)
+}
+
+// Pretraining is c for an update with UpdateInput.ValueOnly over stored trajectories: CriticPretrain passes in which the value head learns
+// what was in fact earned (lambda 1), of problems whose samples all earned the same too, and is not held to the values it gave before.
+// It needs no reference. Yuan et al. 2025, arXiv:2503.01491, value pretraining.
+func (c Config) Pretraining() Config {
+	c.Epochs = c.CriticPretrain
+	c.Advantage, c.LambdaValue, c.LambdaAlpha = advantage.GAE, 1, 0
+	c.ValueClip, c.GroupSpread, c.ImitationCoef, c.TargetKL = 0, 0, 0, 0
+	c.EntropyCoef, c.EntropyTarget, c.EntropyStep = 0, 0, 0
+	c.Importance, c.Schedules = Importance{}, Schedules{}
+	return c
 }
 
 // optimiserEps is Adam's epsilon in most implementations of PPO: with small gradients the usual 1e-8 makes first steps too large.
