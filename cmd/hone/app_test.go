@@ -50,7 +50,7 @@ func TestExitCodesTellUsageFromErrors(t *testing.T) {
 		"prompts 0":                   {"train", "--preset", "demo", "--set", "prompts=0"},
 		"no such file":                {"train", "--config", "nowhere.yaml"},
 		`run name "a/b"`:              {"train", "--preset", "demo", "--run", "a/b"},
-		`--mode "dance"`:              {"eval", "--mode", "dance"},
+		`mode "dance"`:                {"eval", "--mode", "dance"},
 		"--version -2":                {"eval", "--version", "-2"},
 		"cycles 0: want at least 1":   {"train", "--preset", "demo", "--cycles", "0"},
 		"unknown field; want one of ": {"train", "--preset", "demo", "--set", "nothing=1"},

@@ -141,7 +141,7 @@ func TestRecordThatCannotBeUsed(t *testing.T) {
 	refuse(t, command(t, "train", "--run", "nobody", "--data-dir", p.dir), "there is no run nobody")
 	refuse(t, command(t, "eval", "--split", "yao2023", "--data-dir", p.dir), "needs the list of puzzles")
 	refuse(t, command(t, "eval", "--split", "nowhere", "--data-dir", p.dir), "nowhere")
-	refuse(t, command(t, "eval", "--mode", "dance", "--data-dir", p.dir), `--mode "dance"`)
+	refuse(t, command(t, "eval", "--mode", "dance", "--data-dir", p.dir), `mode "dance"`)
 	refuse(t, command(t, p.train("--set", "ppo.gamma=0.5", "--seed", "1")...), "created with other settings", "ppo.gamma: stored 1, given 0.5")
 	refuse(t, command(t, p.train("--seed", "2", "--run", "tiny-1")...), "seed: stored 1, given 2")
 

@@ -75,7 +75,7 @@ The exit code is 0 where nothing changed, 3 where something did, and 1 for an er
 	flags.StringVar(&f.pick.Layer.Layer, "layer", "", "only samples whose live total of this layer is from --layer-low to --layer-high")
 	flags.Float64Var(&f.low, "layer-low", -math.MaxFloat64, "see --layer")
 	flags.Float64Var(&f.high, "layer-high", math.MaxFloat64, "see --layer")
-	flags.StringVar(&f.pick.Where, "where", "", "only samples of this SQL condition over trajectories t and scores s, such as \"s.total > 0.5\"")
+	flags.StringVar(&f.pick.Where, "where", "", "only samples of this SQL condition on trajectories t and scores s, like \"s.total > 0.5\"")
 	flags.StringSliceVar(&f.keep, "keep", nil, "layers to take as they were stored, where they can't be judged again")
 	flags.BoolVar(&f.save, "save", false, "store the scoring")
 	flags.StringVar(&f.csv, "csv", "", "write a row for each sample to this file")

@@ -263,20 +263,23 @@ type regenerated struct {
 	Differences  []replay.Difference `json:"differences"`
 }
 
+// selection reads RUN, RUN/ITERATION or RUN/ITERATION/SAMPLE; what isn't given is -1.
+func selection(what string) (run string, iteration, sample int, err error) {
+	switch strings.Count(what, "/") {
+	case 0:
+		return what, -1, -1, nil
+	case 1:
+		run, iteration, _, err = trajectoryName(what + "/0")
+		return run, iteration, -1, err
+	default:
+		return trajectoryName(what)
+	}
+}
+
 func (a *app) regenerate(ctx context.Context, s *servers, store *storage.Store, what, yao string) error {
-	name, rest, _ := strings.Cut(what, "/")
-	only, sample := -1, -1
-	if rest != "" {
-		if !strings.Contains(rest, "/") {
-			what += "/0"
-		}
-		var err error
-		if _, only, sample, err = trajectoryName(what); err != nil {
-			return err
-		}
-		if !strings.Contains(rest, "/") {
-			sample = -1
-		}
+	name, only, sample, err := selection(what)
+	if err != nil {
+		return err
 	}
 	l, err := a.load(ctx, s, store, name, yao)
 	if err != nil {

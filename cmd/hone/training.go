@@ -72,7 +72,9 @@ func (t *training) run(ctx context.Context) error {
 	if err := errors.Join(t.config.save(d.config(t.name)), savePuzzles(d.puzzles(t.name), t.keep)); err != nil {
 		return d.fail(err)
 	}
-	act := activities.New(activities.Deps{Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit, Inspect: t.inspect})
+	act := activities.New(activities.Deps{
+		Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit, Inspect: t.inspect,
+	})
 	t.view = t.app.newView()
 	t.introduce(kernels)
 	defer t.view.close()

@@ -103,7 +103,13 @@ func (s *Server) run(cfg *config.Config, ports map[primitives.ServiceName]int) e
 	ended := make(chan error, 1)
 	go func() {
 		err := errGaveUp
-		defer func() { ended <- err }()
+		defer func() {
+			// Ending the goroutine within a sync.OnceValue of the server's is a panic there, which says no more than the log did.
+			if r := recover(); r != nil && s.log.fatal() == nil {
+				panic(r)
+			}
+			ended <- err
+		}()
 		var inner temporal.Server
 		inner, err2 := temporal.NewServer(
 			temporal.WithConfig(cfg),
