@@ -98,20 +98,10 @@ func launch(o Options, pg postgres) (*Server, error) {
 // errGaveUp stands until the server says how its start went.
 var errGaveUp = errors.New("the server gave up while starting")
 
-// run builds and starts the server on a goroutine of its own, which the server may end instead of the process.
+// run builds and starts the server.
 func (s *Server) run(cfg *config.Config, ports map[primitives.ServiceName]int) error {
-	ended := make(chan error, 1)
-	go func() {
-		err := errGaveUp
-		defer func() {
-			// Ending the goroutine within a sync.OnceValue of the server's is a panic there, which says no more than the log did.
-			if r := recover(); r != nil && s.log.fatal() == nil {
-				panic(r)
-			}
-			ended <- err
-		}()
-		var inner temporal.Server
-		inner, err2 := temporal.NewServer(
+	return s.attempt(func() error {
+		inner, err := temporal.NewServer(
 			temporal.WithConfig(cfg),
 			temporal.ForServices(temporal.DefaultServices),
 			temporal.WithStaticHosts(staticHosts(ports)),
@@ -120,15 +110,29 @@ func (s *Server) run(cfg *config.Config, ports map[primitives.ServiceName]int) e
 			temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
 			temporal.WithDynamicConfigClient(dynamicConfig()),
 		)
-		if err2 != nil {
-			err = err2
-			return
+		if err != nil {
+			return fmt.Errorf("build: %w", err)
 		}
 		s.inner = inner
-		err = inner.Start()
+		return inner.Start()
+	})
+}
+
+// attempt calls start on a goroutine of its own, which the server's logger may end instead of the process. Where the server works in a
+// sync.OnceValue, that end is a panic, which says no more than the log did.
+func (s *Server) attempt(start func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := errGaveUp
+		defer func() {
+			if r := recover(); r != nil && s.log.fatal() == nil {
+				panic(r)
+			}
+			ended <- err
+		}()
+		err = start()
 	}()
-	err := <-ended
-	if err != nil {
+	if err := <-ended; err != nil {
 		return errors.Join(s.log.fatal(), err)
 	}
 	return nil
