@@ -23,8 +23,20 @@ func TestJobRefusesWhatMakesNoSense(t *testing.T) {
 			"ppo: advantage grpo compares the samples of a problem: rollout: group 1, want at least 2",
 		},
 		"trees without search": {
+			func(j *activities.Job) { j.PPO.Advantage, j.Searched = advantage.Tree, 0 },
+			"ppo: advantage tree compares the steps of searched lines: searched is 0",
+		},
+		"trees at another temperature": {
+			func(j *activities.Job) { j.PPO.Advantage, j.Rollout.Sampling.Temperature = advantage.Tree, 0.7 },
+			"rollout.sampling.temperature is 0.7, and 0.7 at the end, want 1",
+		},
+		"the spread of one line": {
+			func(j *activities.Job) { j.PPO.Advantage, j.PPO.GroupSpread = advantage.Tree, 0.5 },
+			"which has no spread: group_spread is 0.5, want 0",
+		},
+		"a charge that nobody reads": {
 			func(j *activities.Job) { j.PPO.Advantage = advantage.Tree },
-			"ppo: advantage tree compares the steps of searched lines",
+			"kl_penalty is reward and kl_coef 0.01, want the penalty in the loss or 0",
 		},
 		"a top-up of groups that nothing leaves out": {
 			func(j *activities.Job) { j.Rollout.TopUp, j.PPO.GroupSpread = 2, 0 },

@@ -7,7 +7,6 @@ import (
 	"maps"
 
 	"github.com/hone-rl/hone"
-	"github.com/hone-rl/hone/mcts"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/dpo"
 	"github.com/hone-rl/hone/rollout"
@@ -131,13 +130,9 @@ func (u *preferenceUpdater) update(ctx context.Context, l lesson, p *pulse) (lea
 
 // steps are the pairs of a searched problem's tree.
 func (u *preferenceUpdater) steps(ctx context.Context, t *hone.Trajectory) ([]dpo.Pair, error) {
-	tree, err := u.session.deps.Store.LoadTree(ctx, t.ID)
+	nodes, err := u.session.tree(ctx, t.ID)
 	if err != nil {
 		return nil, err
-	}
-	nodes := make([]mcts.Node, len(tree.Nodes))
-	for i, n := range tree.Nodes {
-		nodes[i] = mcts.Node(n)
 	}
 	return rollout.PreferSteps(u.session.token, t.Problem, nodes, u.session.job.DPO.Steps)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/advantage"
 	"github.com/hone-rl/hone/policy/ppo"
+	"github.com/hone-rl/hone/rollout"
 	"github.com/hone-rl/hone/storage"
 )
 
@@ -26,9 +27,35 @@ func (a proximal) validate() error {
 		faults = append(faults, fmt.Errorf("ppo: advantage %s compares the samples of a problem: rollout: group %d, want at least 2: %w",
 			kind, a.job.Rollout.Group, hone.ErrInvalid))
 	case kind == advantage.Tree:
-		faults = append(faults, fmt.Errorf(
-			"ppo: advantage %s compares the steps of searched lines, and a cycle samples %d problems without search: want another estimator: %w",
-			kind, a.job.Prompts, hone.ErrInvalid))
+		faults = append(faults, a.validateTree())
+	}
+	return errors.Join(faults...)
+}
+
+// validateTree holds the job against advantages from search trees.
+func (a proximal) validateTree() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("ppo: advantage tree "+format+": %w", append(args, hone.ErrInvalid)...))
+	}
+	c := a.job.PPO
+	if a.job.Searched == 0 || a.job.Reward.Noise {
+		fault("compares the steps of searched lines: searched is %d and reward.noise %v, want at least 1 problem that is searched",
+			a.job.Searched, a.job.Reward.Noise)
+	}
+	if from, to := a.job.Rollout.Sampling.Temperature, a.job.sampling(a.job.Cycles).Sampling.Temperature; from != 1 || to != 1 {
+		fault("learns from lines whose log-probabilities are at temperature 1: rollout.sampling.temperature is %v, and %v at the end, want 1",
+			from, to)
+	}
+	if c.GroupSpread > 0 {
+		fault("has one line a problem, which has no spread: group_spread is %v, want 0", c.GroupSpread)
+	}
+	if c.KLPenalty == ppo.KLInReward && c.KLCoef > 0 {
+		fault("reads no reward, so a charge in it holds nothing: kl_penalty is %s and kl_coef %v, want the penalty in the loss or 0",
+			c.KLPenalty, c.KLCoef)
+	}
+	if c.CriticPretrain > 0 {
+		fault("learns nothing from samples: critic_pretrain is %d, want 0", c.CriticPretrain)
 	}
 	return errors.Join(faults...)
 }
@@ -83,9 +110,18 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 	if err := u.heat(ctx, float32(u.job.sampling(l.iteration).Sampling.Temperature)); err != nil {
 		return learned{}, err
 	}
+	taught := l.scored
+	var branches map[hone.TrajectoryID][]advantage.Branch
+	if u.job.PPO.Advantage == advantage.Tree {
+		var err error
+		if taught, branches, err = u.branches(ctx, l.scored); err != nil {
+			return learned{}, err
+		}
+	}
 	phase := ""
 	result, err := u.learner.Update(ctx, ppo.UpdateInput{
-		Config: u.job.PPO.At(l.iteration, u.job.Cycles), Optimizer: l.optimiser, Reference: u.reference, Trajectories: l.scored,
+		Config: u.job.PPO.At(l.iteration, u.job.Cycles), Optimizer: l.optimiser, Reference: u.reference,
+		Trajectories: taught, Branches: branches,
 		Seed: hone.Seed(u.job.Seed, "update", l.iteration), Beta: l.before.Beta, EntropyCoef: l.before.EntropyCoef,
 		Version: l.iteration, Number: l.iteration, MaxTokens: u.job.Rollout.MaxTokens,
 		LearningRate: u.job.PPO.Schedule(u.job.Cycles).At(l.iteration),
@@ -126,6 +162,28 @@ func (u *proximalUpdater) update(ctx context.Context, l lesson, p *pulse) (learn
 		out.entropyCoef = result.EntropyCoef
 	}
 	return out, nil
+}
+
+// branches are the searched lines, and what their trees say of each of their steps.
+func (u *proximalUpdater) branches(ctx context.Context, scored []hone.Scored) (
+	lines []hone.Scored, branches map[hone.TrajectoryID][]advantage.Branch, err error,
+) {
+	branches = make(map[hone.TrajectoryID][]advantage.Branch)
+	for _, one := range scored {
+		t := one.Trajectory
+		if t.Source != hone.SourceSearch {
+			continue
+		}
+		nodes, err := u.tree(ctx, t.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if branches[t.ID], err = rollout.Branches(t, nodes); err != nil {
+			return nil, nil, err
+		}
+		lines = append(lines, one)
+	}
+	return lines, branches, nil
 }
 
 // pretrain ends the critic's warm-up: the value head goes over all that its cycles sampled, by a policy that has not moved.
@@ -188,7 +246,17 @@ func (u *proximalUpdater) inspect(l lesson, skipped []ppo.SkippedStep) error {
 
 // end says how a prompt ended, given the samples that the policy gradient was trained on.
 func (u *proximalUpdater) end(group []hone.Scored, trained map[int]bool) (storage.PromptState, string) {
-	if group[0].Trajectory.Source == hone.SourceSearch {
+	searched := group[0].Trajectory.Source == hone.SourceSearch
+	if u.job.PPO.Advantage == advantage.Tree {
+		switch {
+		case !searched:
+			return storage.PromptDropped, "advantage is tree: samples are stored and not trained on"
+		case !trained[group[0].Trajectory.ID.Sample]:
+			return storage.PromptDropped, "the update left its line out"
+		}
+		return storage.PromptTrained, ""
+	}
+	if searched {
 		switch {
 		case u.job.PPO.ImitationCoef == 0:
 			return storage.PromptDropped, "imitation_coef is 0: search lines are stored and not trained on"

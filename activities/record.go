@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/mcts"
 	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/storage"
 )
@@ -77,6 +78,19 @@ func (s *session) version(ctx context.Context, number int) (storage.Version, sta
 		return version, moved, fmt.Errorf("state of version %d of run %s: %w: %w", number, s.run, err, hone.ErrCorrupt)
 	}
 	return version, moved, nil
+}
+
+// tree is the search tree that a trajectory is the best line of.
+func (s *session) tree(ctx context.Context, id hone.TrajectoryID) ([]mcts.Node, error) {
+	tree, err := s.deps.Store.LoadTree(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]mcts.Node, len(tree.Nodes))
+	for i, n := range tree.Nodes {
+		nodes[i] = mcts.Node(n)
+	}
+	return nodes, nil
 }
 
 // updateOutput is what is stored of an update.

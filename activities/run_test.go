@@ -157,6 +157,31 @@ func TestRunOfSchedulesAndControllersIsTheSame(t *testing.T) {
 	testInterruptions(t, job)
 }
 
+// Searched lines are trained on by what their trees say of their steps, which come back from storage as they were.
+func TestRunOfTreeAdvantagesIsTheSame(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.Searched, job.Rollout.Search.Tree.Simulations, job.Rollout.Search.Candidates = 3, 8, 4
+	job.Rollout.Search.ValueMin = -1 // no line is right, and what tells steps apart is what the value head has learned of the penalties
+	job.PPO.Advantage, job.PPO.KLPenalty = advantage.Tree, ppo.KLInLossK2
+	w, run := testInterruptions(t, job)
+	metrics, err := w.store.Metrics(t.Context(), run)
+	require.NoError(t, err)
+	for iteration := range job.Cycles {
+		m := metrics[iteration]
+		require.InDelta(t, job.Searched, m["sampled"], 0, "lines alone, by the policy gradient")
+		require.Zero(t, m["imitated"])
+		require.Less(t, m["ratio_first_max_dev"], 1e-3, "the lines' log-probabilities are the policy's")
+		targets, err := w.store.LoadTargets(t.Context(), run, iteration)
+		require.NoError(t, err)
+		require.Len(t, targets, job.Searched)
+		counts, err := w.store.PromptCounts(t.Context(), run, iteration)
+		require.NoError(t, err)
+		require.Equal(t, map[storage.PromptState]int{storage.PromptTrained: job.Searched, storage.PromptDropped: job.Prompts}, counts)
+	}
+	require.Less(t, metrics[1]["advantage_min"], metrics[1]["advantage_max"])
+}
+
 // At the end of its warm-up the value head goes over what all cycles of it sampled, and knows more of what follows than without.
 func TestCriticIsPretrainedOnStoredTrajectories(t *testing.T) {
 	t.Parallel()
