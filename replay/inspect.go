@@ -209,8 +209,8 @@ func (r *Inspection) sign(wrong int) {
 	}
 }
 
-// WriteText writes the inspection for a person.
-func (r Inspection) WriteText(w io.Writer) {
+// WriteText writes the inspection of a run for a person.
+func (r Inspection) WriteText(w io.Writer, run string) {
 	fmt.Fprintf(w, "%d trajectories; iterations %d to %d against %d to %d\n\n",
 		r.Trajectories, r.Early.From, r.Early.To, r.Late.From, r.Late.To)
 	line := func(name, format string, a, b float64) {
@@ -237,6 +237,6 @@ func (r Inspection) WriteText(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s\n", s.Name, s.Reason)
 	}
 	for _, p := range r.Paid {
-		fmt.Fprintf(w, "  %s, %q: %.4f, %s\n", p.ID, p.Problem, p.After.Total, p.After.Outcome)
+		fmt.Fprintf(w, "  %s, %q: %.4f, %s\n", called(run, p.ID), p.Problem, p.After.Total, p.After.Outcome)
 	}
 }

@@ -67,6 +67,7 @@ func TestAHackedRunIsFoundOut(t *testing.T) {
 	require.Equal(t, []string{"wrong-and-paid", "layer-without-accuracy", "length-drift", "bare-answers", "idle-steps"}, names)
 	require.NotEmpty(t, r.Paid)
 	var text strings.Builder
-	r.WriteText(&text)
+	r.WriteText(&text, "tiny")
 	require.Contains(t, text.String(), "layer format went from")
+	require.Contains(t, text.String(), "  tiny/")
 }

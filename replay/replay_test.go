@@ -130,9 +130,10 @@ func TestOneWeightChangesItsLayerAlone(t *testing.T) {
 	require.InDelta(t, first.Before.Total, first.BeforeBreakdown.Total(), 0)
 	require.NotEmpty(t, first.Steps[0])
 	var text strings.Builder
-	r.WriteText(&text, replay.Names{Before: "live", After: "new"})
+	r.WriteText(&text, replay.Names{Run: "tiny", Before: "live", After: "new"})
 	require.Contains(t, text.String(), "32 trajectories, 24 changed, 0 with another outcome")
 	require.Contains(t, text.String(), "10 - 4 is 6, not 7")
+	require.Contains(t, text.String(), "\n1. tiny/0/")
 }
 
 // fingerprint is of everything that was sampled and scored live.

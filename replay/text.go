@@ -10,8 +10,11 @@ import (
 	"github.com/hone-rl/hone"
 )
 
-// Names are what a text calls the two rewards.
-type Names struct{ Before, After string }
+// Names are what a text calls the run and the two rewards.
+type Names struct{ Run, Before, After string }
+
+// called is what a person calls a trajectory, and other commands take.
+func called(run string, id hone.TrajectoryID) string { return fmt.Sprintf("%s/%d/%d", run, id.Iteration, id.Sample) }
 
 // WriteText writes a report for a person.
 func (r Report) WriteText(w io.Writer, n Names) {
@@ -53,7 +56,7 @@ func (r Report) WriteText(w io.Writer, n Names) {
 		fmt.Fprintf(w, "rank correlation with truth: %.4f, then %.4f; difference %s\n", r.AgreesBefore, r.AgreesAfter, r.Agreement)
 	}
 	for i, c := range r.Largest {
-		fmt.Fprintf(w, "\n%d. %s, %q: %.4f, then %.4f (%+.4f), %s\n", i+1, c.ID, c.Problem, c.Before.Total, c.After.Total,
+		fmt.Fprintf(w, "\n%d. %s, %q: %.4f, then %.4f (%+.4f), %s\n", i+1, called(n.Run, c.ID), c.Problem, c.Before.Total, c.After.Total,
 			c.After.Total-c.Before.Total, c.After.Outcome)
 		c.sideBySide(w, n)
 	}

@@ -100,7 +100,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 	if in.Task, in.Stack, err = activities.NewInspector(l.activities).Rewards(ctx, l.run.ID, cfg); err != nil {
 		return withoutEnvelope(err)
 	}
-	names := replay.Names{Before: "live", After: "replay"}
+	names := replay.Names{Run: l.run.Name, Before: "live", After: "replay"}
 	if f.against != "" {
 		other, err := readStack(f.against)
 		if err != nil {
@@ -109,7 +109,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 		if _, in.Against, err = activities.NewInspector(l.activities).Rewards(ctx, l.run.ID, other); err != nil {
 			return withoutEnvelope(err)
 		}
-		names = replay.Names{Before: "first", After: "second"}
+		names = replay.Names{Run: l.run.Name, Before: "first", After: "second"}
 	}
 	if f.save {
 		config, err := json.Marshal(map[string]any{"reward": cfg, "keep": f.keep, "commit": thisBuild().Commit})
@@ -251,7 +251,7 @@ func (a *app) reportCommand() *cobra.Command {
 					return a.writeJSON(found)
 				}
 				fmt.Fprintf(a.stdout, "run %s: ", l.run.Name)
-				found.WriteText(a.stdout)
+				found.WriteText(a.stdout, l.run.Name)
 				return nil
 			})
 		},
