@@ -14,7 +14,9 @@ import (
 type Names struct{ Run, Before, After string }
 
 // called is what a person calls a trajectory, and other commands take.
-func called(run string, id hone.TrajectoryID) string { return fmt.Sprintf("%s/%d/%d", run, id.Iteration, id.Sample) }
+func called(run string, id hone.TrajectoryID) string {
+	return fmt.Sprintf("%s/%d/%d", run, id.Iteration, id.Sample)
+}
 
 // WriteText writes a report for a person.
 func (r Report) WriteText(w io.Writer, n Names) {
