@@ -30,11 +30,6 @@ var (
 // New is the task. It has no problems of its own: they are posed.
 func New() *Task { return &Task{rules: prose.NewRules(Name, need, grader{})} }
 
-// Problems is [hone.ErrNotFound] for every split.
-func (*Task) Problems(split hone.Split) ([]hone.Problem, error) {
-	return nil, fmt.Errorf("split %q of choice: its problems are posed: %w", split, hone.ErrNotFound)
-}
-
 // grader compares letters.
 type grader struct{}
 

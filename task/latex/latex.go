@@ -29,11 +29,6 @@ var (
 // New is the task. It has no problems of its own: they are posed.
 func New() *Task { return &Task{rules: prose.NewRules(Name, need, grader{})} }
 
-// Problems is [hone.ErrNotFound] for every split.
-func (*Task) Problems(split hone.Split) ([]hone.Problem, error) {
-	return nil, fmt.Errorf("split %q of latex: its problems are posed: %w", split, hone.ErrNotFound)
-}
-
 // Equal tells whether two answers are one mathematical object. Text that can't be read is [hone.ErrInvalid].
 func Equal(a, b string) (bool, error) {
 	x, err := parse(a)

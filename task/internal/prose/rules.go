@@ -27,7 +27,8 @@ type Grader interface {
 	Grade(reference, answer string) task.Verdict
 }
 
-// Rules are the methods of [task.Task] but Problems, for questions with a reference answer.
+// Rules are the methods of [task.Task] for questions with a reference answer, which are posed one by one. A task that has problems of
+// its own has its own Problems.
 type Rules struct {
 	name string
 	need int
@@ -48,6 +49,11 @@ func (r *Rules) Pose(question, reference string) (hone.Problem, error) {
 	}
 	question = strings.TrimSpace(question)
 	return hone.Problem{Task: r.name, Key: canonical + "\n" + question, Prompt: question + "\n"}, nil
+}
+
+// Problems is [hone.ErrNotFound] for every split.
+func (r *Rules) Problems(split hone.Split) ([]hone.Problem, error) {
+	return nil, fmt.Errorf("split %q of %s: its problems are posed: %w", split, r.name, hone.ErrNotFound)
 }
 
 // Problem rebuilds a problem from its key: the reference answer on the first line, and the question.
