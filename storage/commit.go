@@ -67,7 +67,9 @@ func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 	if it.Iteration < 0 || it.Prompts <= 0 {
 		return fmt.Errorf("iteration %d of %d prompts, want 0 or more and 1 or more: %w", it.Iteration, it.Prompts, hone.ErrInvalid)
 	}
-	tag, err := s.pool.Exec(ctx, `INSERT INTO iterations (run_id, iteration, behaviour, prompts) VALUES ($1, $2, $3, $4)
+	// The head is locked so that no change of settings comes between: see ChangeSettings.
+	tag, err := s.pool.Exec(ctx, `INSERT INTO iterations (run_id, iteration, behaviour, prompts)
+		SELECT run_id, $2::int, $3::int, $4::int FROM (SELECT run_id FROM policy_heads WHERE run_id = $1 FOR SHARE) h
 		ON CONFLICT DO NOTHING`, string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
 	if err == nil && tag.RowsAffected() == 0 {
 		var behaviour, prompts int

@@ -55,6 +55,10 @@ type Run struct {
 	Created time.Time
 	// Finished is zero unless Status is final.
 	Finished time.Time
+	// Parent is the run that this one was forked from, at ParentVersion; "" for none. Cycles before FirstCycle are the parent's.
+	Parent        hone.RunID
+	ParentVersion int
+	FirstCycle    int
 }
 
 // Progress is a run with how far it is.
@@ -82,20 +86,7 @@ func (s *Store) CreateRun(ctx context.Context, n NewRun) (Run, error) {
 	}
 	id := RunIDOf(n.Name)
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `INSERT INTO runs (run_id, name, config, seed, "commit", fingerprint, dataset)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-			string(id), n.Name, n.Config, int64(n.Seed), n.Commit, n.Fingerprint, n.Dataset)
-		if err != nil || tag.RowsAffected() == 0 {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "INSERT INTO policy_heads (run_id) VALUES ($1)", string(id)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "INSERT INTO scorings (run_id, scoring_id, kind, config) VALUES ($1, $2, 'live', $3)",
-			string(id), LiveScoring, n.Config); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "SELECT open_run($1)", string(id))
+		_, err := insertRun(ctx, tx, id, n)
 		return err
 	})
 	if err != nil {
@@ -106,6 +97,25 @@ func (s *Store) CreateRun(ctx context.Context, n NewRun) (Run, error) {
 		return Run{}, err
 	}
 	return r, n.matches(r.NewRun)
+}
+
+// insertRun makes a run without versions, unless there is one.
+func insertRun(ctx context.Context, tx pgx.Tx, id hone.RunID, n NewRun) (made bool, err error) {
+	tag, err := tx.Exec(ctx, `INSERT INTO runs (run_id, name, config, seed, "commit", fingerprint, dataset)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+		string(id), n.Name, n.Config, int64(n.Seed), n.Commit, n.Fingerprint, n.Dataset)
+	if err != nil || tag.RowsAffected() == 0 {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO policy_heads (run_id) VALUES ($1)", string(id)); err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO scorings (run_id, scoring_id, kind, config) VALUES ($1, $2, 'live', $3)",
+		string(id), LiveScoring, n.Config); err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, "SELECT open_run($1)", string(id))
+	return true, err
 }
 
 func (n NewRun) validate() error {
@@ -139,7 +149,7 @@ func (n NewRun) matches(stored NewRun) error {
 }
 
 const runColumns = `r.run_id::text, r.name, r.config, r.seed, r."commit", r.fingerprint, r.dataset, r.status, r.error,
-	r.created_at, r.finished_at`
+	r.created_at, r.finished_at, coalesce(r.parent::text, ''), coalesce(r.parent_version, 0), r.first_cycle`
 
 // scanRun reads runColumns and then more.
 func scanRun(row pgx.Row, r *Run, more ...any) error {
@@ -147,7 +157,7 @@ func scanRun(row pgx.Row, r *Run, more ...any) error {
 	var finished *time.Time
 	err := row.Scan(append([]any{
 		&r.ID, &r.Name, &r.Config, &seed, &r.Commit, &r.Fingerprint, &r.Dataset, &r.Status, &r.Error,
-		&r.Created, &finished,
+		&r.Created, &finished, &r.Parent, &r.ParentVersion, &r.FirstCycle,
 	}, more...)...)
 	r.Seed = uint64(seed)
 	if finished != nil {

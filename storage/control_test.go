@@ -1,0 +1,183 @@
+package storage_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/storagetest"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+// cycled is a run of n cycles.
+func cycled(t testing.TB, s *storage.Store, n int) (run hone.RunID, fence int64) {
+	t.Helper()
+	run, fence = createRun(t, s)
+	for i := range n {
+		startIteration(t, s, run, i)
+		_, err := s.CommitCycle(t.Context(), cycle(run, fence, i))
+		require.NoError(t, err)
+	}
+	return run, fence
+}
+
+// to is a changer of one key.
+func to(key, value string) storage.Changer {
+	return func(before []storage.Change) ([]storage.Change, error) {
+		old := json.RawMessage("0")
+		for _, c := range before {
+			if c.Key == key {
+				old = c.New
+			}
+		}
+		return []storage.Change{{Key: key, Old: old, New: json.RawMessage(value)}}, nil
+	}
+}
+
+func TestChangesHoldFromTheFirstCycleThatHasNotBegun(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, _ := cycled(t, s, 1)
+	first, err := s.ChangeSettings(t.Context(), run, "a", to("ppo.epochs", "2"))
+	require.NoError(t, err)
+	require.Equal(t, 1, first[0].Iteration, "version 1 has sampled nothing yet")
+
+	startIteration(t, s, run, 1)
+	second, err := s.ChangeSettings(t.Context(), run, "b", to("ppo.epochs", "3"))
+	require.NoError(t, err)
+	require.Equal(t, 2, second[0].Iteration, "cycle 1 is under way")
+	require.JSONEq(t, "2", string(second[0].Old))
+	again, err := s.ChangeSettings(t.Context(), run, "b", to("ppo.epochs", "4"))
+	require.NoError(t, err)
+	require.Equal(t, second, again, "asking twice is asking once")
+
+	for iteration, want := range map[int]int{0: 0, 1: 1, 2: 2, 9: 2, -1: 2} {
+		changes, err := s.Changes(t.Context(), run, iteration)
+		require.NoError(t, err)
+		require.Len(t, changes, want, "cycle %d", iteration)
+	}
+	_, err = s.ChangeSettings(t.Context(), storage.RunIDOf("nobody"), "a", to("x", "1"))
+	require.ErrorIs(t, err, hone.ErrNotFound)
+}
+
+// However a change and the start of a cycle race, the cycle sees all of its changes from the start.
+func TestNoChangeComesIntoACycleThatHasBegun(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, fence := createRun(t, s)
+	for i := range 10 {
+		var group errgroup.Group
+		var seen []storage.Change
+		group.Go(func() (err error) {
+			if err := s.StartIteration(t.Context(), storage.Iteration{Run: run, Iteration: i, Behaviour: i, Prompts: 1}); err != nil {
+				return err
+			}
+			seen, err = s.Changes(t.Context(), run, i)
+			return err
+		})
+		group.Go(func() error {
+			_, err := s.ChangeSettings(t.Context(), run, string(rune('a'+i)), to("ppo.epochs", "1"))
+			return err
+		})
+		require.NoError(t, group.Wait())
+		now, err := s.Changes(t.Context(), run, i)
+		require.NoError(t, err)
+		require.Equal(t, now, seen, "cycle %d", i)
+		_, err = s.CommitCycle(t.Context(), cycle(run, fence, i))
+		require.NoError(t, err)
+	}
+}
+
+func TestRollbackPublishesOlderContentAgain(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, fence := cycled(t, s, 3)
+	startIteration(t, s, run, 3)
+	for range 2 {
+		version, err := s.Rollback(t.Context(), run, 3, 1)
+		require.NoError(t, err)
+		require.Equal(t, 4, version)
+	}
+	head, err := s.Head(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, 4, head.Number)
+	require.Equal(t, versionOf(1), head.Version)
+	third, err := s.Version(t.Context(), run, 3)
+	require.NoError(t, err)
+	require.Equal(t, versionOf(3), third, "nothing that was trained is lost")
+	restored, err := s.Restored(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, map[int]int{4: 1}, restored)
+
+	_, err = s.CommitCycle(t.Context(), cycle(run, fence, 4))
+	require.ErrorIs(t, err, hone.ErrConflict, "a trainer that was at work before")
+	_, err = s.Rollback(t.Context(), run, 3, 0)
+	require.ErrorIs(t, err, hone.ErrConflict)
+	for _, to := range []int{-1, 4, 5} {
+		_, err = s.Rollback(t.Context(), run, 4, to)
+		require.ErrorIs(t, err, hone.ErrInvalid)
+	}
+	fence, err = s.AcquireLease(t.Context(), run, "trainer", 1e9)
+	require.NoError(t, err)
+	startIteration(t, s, run, 4)
+	_, err = s.CommitCycle(t.Context(), cycle(run, fence, 4))
+	require.NoError(t, err)
+}
+
+func TestForksGoOnFromAVersion(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	parent, _ := cycled(t, s, 3)
+	old, err := s.Run(t.Context(), parent)
+	require.NoError(t, err)
+	next := old.NewRun
+	next.Name = "fork"
+	f := storage.Fork{Parent: parent, Version: 2, Run: next}
+	var fork storage.Run
+	for range 2 {
+		fork, err = s.ForkRun(t.Context(), f)
+		require.NoError(t, err)
+	}
+	require.Equal(t, parent, fork.Parent)
+	require.Equal(t, 2, fork.ParentVersion)
+	require.Equal(t, 2, fork.FirstCycle)
+	head, err := s.Head(t.Context(), fork.ID)
+	require.NoError(t, err)
+	require.Equal(t, 2, head.Number)
+	require.Equal(t, versionOf(2), head.Version)
+	first, err := s.Version(t.Context(), fork.ID, 0)
+	require.NoError(t, err)
+	require.Equal(t, versionOf(0), first, "the reference")
+	metrics, err := s.Metrics(t.Context(), fork.ID)
+	require.NoError(t, err)
+	require.Contains(t, metrics, 1)
+	require.NotContains(t, metrics, 2)
+
+	next.Name = "fork of the fork"
+	grandchild, err := s.ForkRun(t.Context(), storage.Fork{Parent: fork.ID, Version: 2, Run: next, State: json.RawMessage(`{"beta":9}`)})
+	require.NoError(t, err)
+	for iteration, want := range map[int]hone.RunID{0: parent, 1: parent, 2: grandchild.ID, 7: grandchild.ID} {
+		owner, err := s.Owner(t.Context(), grandchild.ID, iteration)
+		require.NoError(t, err)
+		require.Equal(t, want, owner)
+	}
+	head, err = s.Head(t.Context(), grandchild.ID)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"beta":9}`, string(head.State))
+
+	next.Name = "anew"
+	anew, err := s.ForkRun(t.Context(), storage.Fork{Parent: parent, Version: 3, Run: next, Restart: true})
+	require.NoError(t, err)
+	head, err = s.Head(t.Context(), anew.ID)
+	require.NoError(t, err)
+	require.Equal(t, 0, head.Number)
+	require.Equal(t, versionOf(3), head.Version)
+
+	_, err = s.ForkRun(t.Context(), storage.Fork{Parent: parent, Version: 1, Run: next, Restart: true})
+	require.ErrorIs(t, err, hone.ErrConflict)
+	next.Name = "of nothing"
+	_, err = s.ForkRun(t.Context(), storage.Fork{Parent: parent, Version: 4, Run: next})
+	require.ErrorIs(t, err, hone.ErrNotFound)
+}
