@@ -58,7 +58,7 @@ All runs of a task have the same policy, supervised start, problems, reward, and
 16 samples); those of one seed begin with the same weights. Search is off, so that nothing but sampled completions is generated. The methods
 of the policy gradient have the same update around their advantages: clipped ratio, token mean, one epoch of four steps, groups that all
 earned the same left out, entropy bonus and KL in the reward as in the preset demo; GAE alone has a value head to train.
-Rejection sampling imitates up to four distinct right completions of a problem, twice. Countdown's start has 3,000 traces.
+Rejection sampling imitates up to four distinct right completions of a problem, twice.
 
 **What equal means.** A completion costs what its tokens cost, so accuracies are compared at one number of generated tokens: the largest
 that every run of the table has reached, on the line between the evaluations before and after. Supervised only generates nothing to
