@@ -107,12 +107,8 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 		Name: in.Name, Config: config, Seed: job.Seed, Dataset: task.Digest(s.train),
 		Commit: a.deps.Commit, Fingerprint: fingerprint,
 	})
-	if errors.Is(err, hone.ErrConflict) {
-		// Not to be tried again: the settings will not change by waiting.
-		return PrepareOutput{}, fmt.Errorf("%v: %w", err, hone.ErrInvalid) //nolint:errorlint // the conflict must not show: it would be retried
-	}
 	if err != nil {
-		return PrepareOutput{}, err
+		return PrepareOutput{}, unretried(err)
 	}
 	if run.Fingerprint != fingerprint && activity.IsActivity(ctx) {
 		activity.GetLogger(ctx).Warn("kernels differ from those the run was created with: results may differ in the last bits",
@@ -131,6 +127,14 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 		out.Manifest = string(head.Manifest())
 	}
 	return out, nil
+}
+
+// unretried makes a conflict of settings an error that is not tried again: they will not change by waiting.
+func unretried(err error) error {
+	if errors.Is(err, hone.ErrConflict) {
+		return fmt.Errorf("%v: %w", err, hone.ErrInvalid) //nolint:errorlint // the conflict must not show: it would be retried
+	}
+	return err
 }
 
 // Finish sets the run's status.

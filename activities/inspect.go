@@ -87,6 +87,9 @@ func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int
 	if len(out.Stored) == 0 {
 		return out, fmt.Errorf("iteration %d of run %s has no trajectories: %w", iteration, run, hone.ErrNotFound)
 	}
+	if s, err = i.activities.sessionAt(ctx, run, iteration); err != nil {
+		return out, err
+	}
 	roller, err := s.roller(ctx, out.Stored[0].Behaviour)
 	if err != nil {
 		return out, err

@@ -16,6 +16,7 @@ import (
 	"github.com/hone-rl/hone/reward"
 	"github.com/hone-rl/hone/reward/stack"
 	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
 )
 
@@ -32,6 +33,10 @@ type session struct {
 	stack *reward.Stack
 	// algorithm is how its updates learn.
 	algorithm algorithm
+	// changes are what the job has others than the run was created with. changed is the same run under the newest changes that were asked
+	// for; nil where there are none. The activities' lock guards it.
+	changes []storage.Change
+	changed *session
 
 	// mu guards the learner, for as long as an update takes.
 	mu      sync.Mutex
