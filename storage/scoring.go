@@ -130,11 +130,11 @@ func newLayerRow(layer hone.LayerScore, steps int) (layerRow, error) {
 	if err := checkText("name", layer.Layer); err != nil {
 		return row, err
 	}
-	terms := layer.Terms
-	if terms == nil {
-		terms = []hone.Term{} // one spelling for none
-	}
-	for _, t := range terms {
+	terms := append([]hone.Term{}, layer.Terms...) // one spelling for none
+	for i, t := range terms {
+		if t.Score == 0 {
+			terms[i].Score = 0 // jsonb has no -0, and the digest must be that of what comes back
+		}
 		if err := checkText(fmt.Sprintf("reason of step %d", t.Step), t.Reason); err != nil {
 			return row, err
 		}

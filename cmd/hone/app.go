@@ -51,6 +51,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	case errors.Is(err, errChanged):
 		return exitChanged
+	case errors.Is(err, errUnsound):
+		fmt.Fprintf(a.stderr, "hone: %s\n", describe(err))
+		return exitUnsound
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		if !a.parted {
 			fmt.Fprintf(a.stderr, "hone: %s\n", errInterrupted)
@@ -87,7 +90,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
 	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.treeCommand(),
-		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.serverCommand(),
+		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.verifyCommand(), a.serverCommand(),
 		a.doctorCommand(), a.versionCommand())
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE

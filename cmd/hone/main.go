@@ -3,7 +3,8 @@
 // This package is wiring: flags, servers to start and to stop, what a person sees, and exit codes. Nothing in it is reusable,
 // and nothing imports it.
 //
-// Exit codes: 0 done, 1 an error, 2 a command line that can't be understood, 3 a replay that changed something, 130 interrupted.
+// Exit codes: 0 done, 1 an error, 2 a command line that can't be understood, 3 a replay that changed something,
+// 4 a record that does not hold together, 130 interrupted.
 package main
 
 import (
@@ -19,6 +20,7 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitChanged     = 3
+	exitUnsound     = 4
 	exitInterrupted = 130
 )
 

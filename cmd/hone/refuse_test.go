@@ -130,6 +130,10 @@ func TestRecordThatCannotBeUsed(t *testing.T) {
 	refuse(t, command(t, "solve", "4 5 6 10", "--data-dir", p.dir), weights, "corrupt")
 	refuse(t, command(t, p.train("--cycles", "2")...), weights, "corrupt")
 	require.Contains(t, succeed(t, "status", "--data-dir", p.dir), "failed, 1 of ")
+	found := call(t, "verify", "--data-dir", p.dir)
+	require.Equal(t, exitUnsound, found.code)
+	require.Contains(t, found.out, "fault    version 1, weights: blob "+weights)
+	require.Equal(t, "hone: the record does not hold together: 1 fault\n", found.err)
 	flip()
 
 	// Questions that make no sense.
