@@ -23,6 +23,8 @@ type pulse struct {
 	started time.Time
 	// watch hears of progress at once; nil is nobody.
 	watch func(Heartbeat)
+	// stages times the phases; nil where nobody wants to know.
+	stages *stages
 }
 
 // beating runs work with a context that ends when the worker stops, and reports its pulse until it is done. An error that comes
@@ -32,6 +34,8 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 	if !activity.IsActivity(ctx) {
 		return fault(work(ctx, p))
 	}
+	p.stages, _ = ctx.Value(stagesKey{}).(*stages)
+	p.stages.turn(phase)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
@@ -63,6 +67,7 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 
 // phase starts a new piece of work of the given unit.
 func (p *pulse) phase(name, unit string) {
+	p.stages.turn(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = Heartbeat{Phase: name, Unit: unit}

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
 )
 
 // Service says which work a process takes.
@@ -45,6 +46,7 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 	}
 	for _, queue := range queues {
 		options := WorkerOptions()
+		options.Interceptors = append(options.Interceptors, new(activities.Observer))
 		switch queue {
 		case QueueControl:
 		case QueueRollout:
