@@ -21,7 +21,8 @@ type Deps struct {
 	Store   *storage.Store
 	Blobs   blob.Store
 	Kernels *kernel.Set
-	// Yao is the list of Game of 24 puzzles that are kept for evaluation beside the held-out ones; empty where it isn't at hand.
+	// Yao is the list of Game of 24 puzzles that are kept for evaluation beside the held-out ones, for jobs that don't hold it themselves; empty
+	// where it isn't at hand.
 	Yao [][]int
 	// Inspect keeps a file about a run for a person to look at, such as the batch of a step that was not finite; nil keeps nothing.
 	Inspect func(run hone.RunID, name string, content []byte) error
@@ -60,6 +61,12 @@ func (a *Activities) session(ctx context.Context, id hone.RunID) (*session, erro
 		return nil, err
 	}
 	s, err := newSession(a.deps, id, job)
+	if err == nil && task.Digest(s.train) != run.Dataset && len(a.deps.Yao) > 0 {
+		// The process serves many runs, and this one was trained without regard to its list.
+		without := a.deps
+		without.Yao = nil
+		s, err = newSession(without, id, job)
+	}
 	if err != nil {
 		return nil, err
 	}

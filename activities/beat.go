@@ -15,6 +15,13 @@ const beatInterval = 2 * time.Second
 // errStopping is what an activity returns when its worker stops: an ordinary error, so that the next worker tries again.
 var errStopping = errors.New("worker is stopping")
 
+// drainKey is the key of a worker's drain among the values of its activities' context.
+type drainKey struct{}
+
+// WithDrain gives the activities of a worker so long to end by themselves when it stops, before their context ends. It is for the
+// worker's background context.
+func WithDrain(ctx context.Context, d time.Duration) context.Context { return context.WithValue(ctx, drainKey{}, d) }
+
 // pulse is an activity's heartbeat: the work says how far it is, and a ticker beside it reports.
 type pulse struct {
 	mu      sync.Mutex
@@ -44,11 +51,17 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 		ticker := time.NewTicker(beatInterval)
 		defer ticker.Stop()
 		activity.RecordHeartbeat(ctx, p.read())
+		stopping := activity.GetWorkerStopChannel(ctx)
+		var drained <-chan time.Time
 		for {
 			select {
 			case <-done:
 				return
-			case <-activity.GetWorkerStopChannel(ctx):
+			case <-stopping:
+				stopping = nil
+				drain, _ := ctx.Value(drainKey{}).(time.Duration)
+				drained = time.After(drain)
+			case <-drained:
 				cancel(errStopping)
 				return
 			case <-ticker.C:

@@ -174,12 +174,15 @@ func (j Job) shape() (policy.Config, error) {
 	return shape, nil
 }
 
-// newTask builds the job's task. yao is the list of puzzles that are kept for evaluation beside the held-out ones; it may be empty.
+// newTask builds the job's task. yao is the list of puzzles that are kept for evaluation beside the held-out ones where the job has none;
+// it may be empty.
 func (j Job) newTask(yao [][]int) (problems, error) {
 	switch j.Task {
 	case game24.Name:
 		cfg := j.Game24
-		cfg.Yao = yao
+		if len(cfg.Yao) == 0 {
+			cfg.Yao = yao
+		}
 		return game24.New(cfg)
 	case countdown.Name:
 		return countdown.New(j.Countdown)

@@ -84,7 +84,7 @@ func (t *training) sample(ctx workflow.Context, cycle *Cycle) error {
 		}
 		t.state.Phase = PhaseScore
 		cycle.Score = activities.ScoreOutput{}
-		where := call{QueueRollout, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
+		where := call{QueueReward, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
 		err := workflow.ExecuteActivity(where.context(ctx), t.act.Score, activities.ScoreInput{
 			Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration, Round: round,
 		}).Get(ctx, &cycle.Score)

@@ -145,6 +145,7 @@ type event struct {
 	Weights string `json:"weights"`
 	Text    string `json:"text"`
 	Version int    `json:"version"`
+	Health  string `json:"health"`
 }
 
 func events(t *testing.T, out string) []event {

@@ -38,15 +38,15 @@ func main() {
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup wants it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	a := &app{program: os.Args[0], stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	go func() {
 		<-signals
 		cancel(errInterrupted)
 		select {
 		case <-signals:
-		case <-time.After(stopPatience):
+		case <-time.After(stopPatience + time.Duration(a.drain.Load())):
 		}
 		os.Exit(exitInterrupted)
 	}()
-	a := &app{program: os.Args[0], stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	os.Exit(a.run(ctx, os.Args[1:]))
 }

@@ -27,6 +27,7 @@ func (t *training) resolve(ctx context.Context, r request) error {
 		if t.config.Task != game24.Name {
 			t.keep = nil
 		}
+		t.config.Game24.Yao = t.keep
 		return nil
 	}
 	if err != nil {
