@@ -20,7 +20,9 @@ type drainKey struct{}
 
 // WithDrain gives the activities of a worker so long to end by themselves when it stops, before their context ends. It is for the
 // worker's background context.
-func WithDrain(ctx context.Context, d time.Duration) context.Context { return context.WithValue(ctx, drainKey{}, d) }
+func WithDrain(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, drainKey{}, d)
+}
 
 // pulse is an activity's heartbeat: the work says how far it is, and a ticker beside it reports.
 type pulse struct {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -73,7 +74,16 @@ func (a *authority) issue(name string) (cert, key string) {
 	return a.write(name+".pem", "CERTIFICATE", der), a.write(name+".key", "PRIVATE KEY", secret)
 }
 
-// listen is a server that wants certificates of the authority's, and knows no service: the client takes it for an old Temporal.
+// greeter is as much of Temporal as answers a client that connects.
+type greeter struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+}
+
+func (greeter) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	return &workflowservice.GetSystemInfoResponse{}, nil
+}
+
+// listen is a server that wants certificates of the authority's.
 func (a *authority) listen() string {
 	a.Helper()
 	pair, err := tls.LoadX509KeyPair(a.issue("temporal.example"))
@@ -83,6 +93,7 @@ func (a *authority) listen() string {
 	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12,
 	})))
+	workflowservice.RegisterWorkflowServiceServer(server, greeter{})
 	listener, err := new(net.ListenConfig).Listen(a.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(a, err)
 	go func() { _ = server.Serve(listener) }()
@@ -138,7 +149,8 @@ func TestTemporalOfTheEnvironment(t *testing.T) {
 	p, err = a.temporalProfile()
 	require.NoError(t, err)
 	require.Equal(t, []string{"other.example:7233", "here"}, []string{p.Address, p.Namespace}, "flags go first")
-	env["TEMPORAL_TLS"] = "perhaps"
+	env["TEMPORAL_CONFIG_FILE"] = filepath.Join(t.TempDir(), "temporal.toml")
+	require.NoError(t, os.WriteFile(env["TEMPORAL_CONFIG_FILE"], []byte("[profile.default]\nadress = \"x\"\n"), 0o600))
 	_, err = a.temporalProfile()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 }

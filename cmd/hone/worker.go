@@ -107,7 +107,9 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 	}
 	act := activities.New(activities.Deps{
 		Store: p.store, Blobs: blobs, Kernels: kernels, Yao: puzzles.list, Commit: thisBuild().Commit,
-		Inspect: func(run hone.RunID, name string, content []byte) error { return p.data.inspect(string(run), name, content) },
+		Inspect: func(run hone.RunID, name string, content []byte) error {
+			return p.data.inspect(string(run), name, content)
+		},
 	})
 	h.checks.Store(&[]check{
 		{"postgres", p.store.CheckVersion},
