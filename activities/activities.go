@@ -109,7 +109,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 	if err != nil {
 		return PrepareOutput{}, fmt.Errorf("encode configuration: %w", err)
 	}
-	fingerprint := a.deps.Kernels.Fingerprint()
+	fingerprint := job.fingerprint(a.deps.Kernels)
 	run, err := a.deps.Store.CreateRun(ctx, storage.NewRun{
 		Name: in.Name, Config: config, Seed: job.Seed, Dataset: task.Digest(s.train),
 		Commit: a.deps.Commit, Fingerprint: fingerprint,

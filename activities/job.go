@@ -11,6 +11,8 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/decode"
+	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/policy/sft"
 	"github.com/hone-rl/hone/policy/token"
@@ -112,6 +114,9 @@ func (j Job) Validate() error {
 		fault("rollout: top_up %v makes up for groups that ppo.group_spread leaves out, and with algorithm %s and ppo.group_spread %v "+
 			"none is: want 1", j.Rollout.TopUp, cmp.Or(j.Algorithm, AlgorithmPPO), j.PPO.GroupSpread)
 	}
+	if j.Rollout.Precision == decode.BF16 && cmp.Or(j.Algorithm, AlgorithmPPO) == AlgorithmPPO && j.PPO.Importance.Truncate == 0 {
+		fault("rollout: precision bf16 samples from another policy than ppo trains: ppo.importance.truncate is 0, want 1 or more, such as 2")
+	}
 	shape, err := j.shape()
 	if err != nil {
 		faults = append(faults, err)
@@ -149,6 +154,11 @@ func (j Job) coolest() error {
 		return fmt.Errorf("to is 0: want a number above 0: %w", hone.ErrInvalid)
 	}
 	return c.Validate()
+}
+
+// fingerprint names what the job samples with on these kernels.
+func (j Job) fingerprint(kernels *kernel.Set) string {
+	return j.Rollout.Precision.Fingerprint(kernels.Fingerprint())
 }
 
 // sampling is how the rollouts of a cycle are made.

@@ -135,7 +135,7 @@ func (s *session) roller(ctx context.Context, version int) (*rollout.Roller, err
 			return nil, fmt.Errorf("version %d of run %s: %w", version, s.run, err)
 		}
 	}
-	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{})
+	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{Precision: s.job.Rollout.Precision})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (s *session) roller(ctx context.Context, version int) (*rollout.Roller, err
 // origin says where the trajectories of an iteration come from.
 func (s *session) origin(iteration, behaviour int) rollout.Origin {
 	return rollout.Origin{
-		Run: s.run, Iteration: iteration, Behaviour: behaviour, Seed: s.job.Seed, Fingerprint: s.deps.Kernels.Fingerprint(),
+		Run: s.run, Iteration: iteration, Behaviour: behaviour, Seed: s.job.Seed, Fingerprint: s.job.fingerprint(s.deps.Kernels),
 	}
 }
 

@@ -111,7 +111,7 @@ func checkKernels() finding {
 	if err != nil {
 		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "unset HONE_KERNELS to take the best that this machine has"}
 	}
-	f.Found = set.Fingerprint() + ", self-check passed"
+	f.Found = set.Fingerprint() + ", bfloat16 by " + set.BFloat16Kernels() + ", self-check passed"
 	began := time.Now()
 	if err := set.SelfCheck(); err != nil {
 		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "HONE_KERNELS=portable does without assembly and libraries"}
