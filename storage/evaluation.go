@@ -8,6 +8,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -74,7 +75,7 @@ func (s *Store) SaveEvaluation(ctx context.Context, key EvaluationKey, answers [
 		tokens += a.Tokens
 	}
 	digest := digestAnswers(answers)
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Evaluation, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `INSERT INTO evaluations (run_id, version, split, mode, problem_limit, problems, tokens, digest)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
 			run, key.Version, string(key.Split), key.Mode, key.Limit, len(answers), tokens, digest)
