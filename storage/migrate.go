@@ -58,8 +58,10 @@ func Migrate(ctx context.Context, url string) (err error) {
 	}
 	for ; err == nil; have++ { // each file is a transaction
 		err = fault.Around(ctx, fault.Migration, func() error {
-			_, err := provider.UpByOne(ctx)
-			return err
+			if _, err := provider.UpByOne(ctx); err != nil {
+				return fmt.Errorf("next migration: %w", err)
+			}
+			return nil
 		})
 	}
 	if !errors.Is(err, goose.ErrNoNextVersion) {

@@ -61,6 +61,8 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 			return fmt.Errorf("task queue %q: want one of %v: %w", queue, AllQueues(), hone.ErrInvalid)
 		}
 		options.OnFatalError = func(err error) { fail(fmt.Errorf("worker of queue %s: %w", queue, err)) }
+		// Values alone: activities end when the worker tells them to, not when ctx does.
+		options.BackgroundActivityContext = context.WithoutCancel(ctx)
 		w := worker.New(c, queue, options)
 		if queue == QueueControl {
 			Register(w)

@@ -10,10 +10,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/hone-rl/hone/storage/fault"
 )
 
 const (
@@ -48,5 +51,13 @@ func main() {
 		}
 		os.Exit(exitInterrupted)
 	}()
+	if text := os.Getenv(fault.Env); text != "" {
+		plan, err := fault.Parse(text)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "hone: %s: %s\n", fault.Env, describe(err))
+			os.Exit(exitUsage)
+		}
+		ctx = fault.With(ctx, plan)
+	}
 	os.Exit(a.run(ctx, os.Args[1:]))
 }

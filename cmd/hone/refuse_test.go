@@ -217,7 +217,11 @@ func TestServersApart(t *testing.T) {
 	require.Len(t, filter(remain(t, p.dir), "-D"), 1, "Postgres is still there")
 
 	succeed(t, p.train()...)
-	require.Equal(t, "succeeded", statusOf(t, p).Status)
+	before := statusOf(t, p)
+	require.Equal(t, "succeeded", before.Status)
+	again := events(t, succeed(t, p.train()...))
+	require.Equal(t, "tiny-1 is finished, with all its 12 cycles: nothing to do (more with --cycles)", again[0].Text)
+	require.Equal(t, before, statusOf(t, p), "the same command once more did nothing")
 	refuse(t, command(t, "server", "--data-dir", p.dir), "is in use by process", "hone server")
 	code, took := s.end(t, syscall.SIGINT)
 	require.Equal(t, exitInterrupted, code)
