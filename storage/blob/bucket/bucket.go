@@ -19,6 +19,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 )
 
 // Store is a [blob.Store] in a bucket, whose keys are sha256/ab/abcd…, as [blob.Dir] names its files.
@@ -55,7 +56,9 @@ func (s *Store) Put(ctx context.Context, write func(io.Writer) error) (digest bl
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	// One object appears as a whole or not at all, in each of these stores.
-	err = s.bucket.Upload(ctx, key(digest), r, &gcblob.WriterOptions{ContentType: "application/octet-stream"})
+	err = fault.Around(ctx, fault.Blob, func() error {
+		return s.bucket.Upload(ctx, key(digest), r, &gcblob.WriterOptions{ContentType: "application/octet-stream"})
+	})
 	return digest, size, s.fail("put "+string(digest), err)
 }
 
