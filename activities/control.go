@@ -115,13 +115,13 @@ func (a *Activities) fork(ctx context.Context, in ForkInput, now, job Job) (stor
 	return out, nil
 }
 
-// Settings are a run's configuration as the next cycle has it, and all that was changed of it.
-func (i Inspector) Settings(ctx context.Context, run hone.RunID) (Job, []storage.Change, error) {
+// Settings are a run's configuration in a cycle, and all that was changed of it until then; -1 means all that was changed.
+func (i Inspector) Settings(ctx context.Context, run hone.RunID, iteration int) (Job, []storage.Change, error) {
 	stored, err := i.activities.deps.Store.Run(ctx, run)
 	if err != nil {
 		return Job{}, nil, err
 	}
-	changes, err := i.activities.deps.Store.Changes(ctx, run, -1)
+	changes, err := i.activities.deps.Store.Changes(ctx, run, iteration)
 	if err != nil {
 		return Job{}, nil, err
 	}

@@ -62,7 +62,7 @@ func TestChangedSettingsHoldFromTheirCycleHoweverTheRunIsInterrupted(t *testing.
 		require.NoError(t, err)
 		require.Equal(t, version == 1, a.Manifest() == b.Manifest(), "version %d", version)
 	}
-	now, changes, err := activities.NewInspector(w.process()).Settings(t.Context(), calm)
+	now, changes, err := activities.NewInspector(w.process()).Settings(t.Context(), calm, -1)
 	require.NoError(t, err)
 	require.InDelta(t, 0.25, now.PPO.KLCoef, 0)
 	require.Len(t, changes, 2)
@@ -202,7 +202,7 @@ func TestForksUnderAnotherConfiguration(t *testing.T) {
 
 	inherited, err := w.process().Fork(t.Context(), activities.ForkInput{Parent: parent, Version: 1, Name: "inherited"})
 	require.NoError(t, err)
-	now, _, err := activities.NewInspector(w.process()).Settings(t.Context(), inherited.Run)
+	now, _, err := activities.NewInspector(w.process()).Settings(t.Context(), inherited.Run, -1)
 	require.NoError(t, err)
 	require.InDelta(t, 0.5, now.PPO.KLCoef, 0, "what holds in the parent's next cycle")
 }

@@ -100,6 +100,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		a.runsCommand(), a.statusCommand(), a.verifyCommand(),
 		a.evalCommand(), a.solveCommand(), a.treeCommand(),
 		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(),
+		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
 		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	for _, cmd := range root.Commands() {

@@ -17,6 +17,7 @@ import (
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/storage/pglocal"
+	"github.com/hone-rl/hone/workflows"
 	"github.com/hone-rl/hone/workflows/temporallocal"
 )
 
@@ -153,7 +154,9 @@ func (s *servers) startTemporal(ctx context.Context, port int) error {
 		at = s.postgres.URL("postgres")
 	}
 	var err error
-	s.temporal, err = temporallocal.Start(ctx, temporallocal.Options{URL: at, Namespace: s.temporalSpace, Port: port, Logger: s.log})
+	s.temporal, err = temporallocal.Start(ctx, temporallocal.Options{
+		URL: at, Namespace: s.temporalSpace, Port: port, Logger: s.log, SearchAttributes: workflows.SearchAttributes(),
+	})
 	if err != nil {
 		return fmt.Errorf("private Temporal: %w", err)
 	}
