@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hone-rl/hone/reward/codetest/sandbox"
 	"github.com/hone-rl/hone/storage/fault"
 )
 
@@ -35,6 +36,9 @@ const stopPatience = 4500 * time.Millisecond
 var errInterrupted = errors.New("interrupted")
 
 func main() {
+	if code, is := sandbox.Init(); is { // this process stands between a stack that tests programs and a program
+		os.Exit(code)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
