@@ -21,7 +21,8 @@ type Deps struct {
 	Store   *storage.Store
 	Blobs   blob.Store
 	Kernels *kernel.Set
-	// Yao is the list of Game of 24 puzzles that are kept for evaluation beside the held-out ones; empty where it isn't at hand.
+	// Yao is the list of Game of 24 puzzles that are kept for evaluation beside the held-out ones, for jobs that don't hold it themselves; empty
+	// where it isn't at hand.
 	Yao [][]int
 	// Inspect keeps a file about a run for a person to look at, such as the batch of a step that was not finite; nil keeps nothing.
 	Inspect func(run hone.RunID, name string, content []byte) error
@@ -60,6 +61,12 @@ func (a *Activities) session(ctx context.Context, id hone.RunID) (*session, erro
 		return nil, err
 	}
 	s, err := newSession(a.deps, id, job)
+	if err == nil && task.Digest(s.train) != run.Dataset && len(a.deps.Yao) > 0 {
+		// The process serves many runs, and this one was trained without regard to its list.
+		without := a.deps
+		without.Yao = nil
+		s, err = newSession(without, id, job)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,17 +109,13 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 	if err != nil {
 		return PrepareOutput{}, fmt.Errorf("encode configuration: %w", err)
 	}
-	fingerprint := a.deps.Kernels.Fingerprint()
+	fingerprint := job.fingerprint(a.deps.Kernels)
 	run, err := a.deps.Store.CreateRun(ctx, storage.NewRun{
 		Name: in.Name, Config: config, Seed: job.Seed, Dataset: task.Digest(s.train),
 		Commit: a.deps.Commit, Fingerprint: fingerprint,
 	})
-	if errors.Is(err, hone.ErrConflict) {
-		// Not to be tried again: the settings will not change by waiting.
-		return PrepareOutput{}, fmt.Errorf("%v: %w", err, hone.ErrInvalid) //nolint:errorlint // the conflict must not show: it would be retried
-	}
 	if err != nil {
-		return PrepareOutput{}, err
+		return PrepareOutput{}, unretried(err)
 	}
 	if run.Fingerprint != fingerprint && activity.IsActivity(ctx) {
 		activity.GetLogger(ctx).Warn("kernels differ from those the run was created with: results may differ in the last bits",
@@ -131,6 +134,14 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 		out.Manifest = string(head.Manifest())
 	}
 	return out, nil
+}
+
+// unretried makes a conflict of settings an error that is not tried again: they will not change by waiting.
+func unretried(err error) error {
+	if errors.Is(err, hone.ErrConflict) {
+		return fmt.Errorf("%v: %w", err, hone.ErrInvalid) //nolint:errorlint // the conflict must not show: it would be retried
+	}
+	return err
 }
 
 // Finish sets the run's status.

@@ -15,6 +15,15 @@ const beatInterval = 2 * time.Second
 // errStopping is what an activity returns when its worker stops: an ordinary error, so that the next worker tries again.
 var errStopping = errors.New("worker is stopping")
 
+// drainKey is the key of a worker's drain among the values of its activities' context.
+type drainKey struct{}
+
+// WithDrain gives the activities of a worker so long to end by themselves when it stops, before their context ends. It is for the
+// worker's background context.
+func WithDrain(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, drainKey{}, d)
+}
+
 // pulse is an activity's heartbeat: the work says how far it is, and a ticker beside it reports.
 type pulse struct {
 	mu      sync.Mutex
@@ -23,6 +32,8 @@ type pulse struct {
 	started time.Time
 	// watch hears of progress at once; nil is nobody.
 	watch func(Heartbeat)
+	// stages times the phases; nil where nobody wants to know.
+	stages *stages
 }
 
 // beating runs work with a context that ends when the worker stops, and reports its pulse until it is done. An error that comes
@@ -32,6 +43,8 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 	if !activity.IsActivity(ctx) {
 		return fault(work(ctx, p))
 	}
+	p.stages, _ = ctx.Value(stagesKey{}).(*stages)
+	p.stages.turn(phase)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
@@ -40,11 +53,17 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 		ticker := time.NewTicker(beatInterval)
 		defer ticker.Stop()
 		activity.RecordHeartbeat(ctx, p.read())
+		stopping := activity.GetWorkerStopChannel(ctx)
+		var drained <-chan time.Time
 		for {
 			select {
 			case <-done:
 				return
-			case <-activity.GetWorkerStopChannel(ctx):
+			case <-stopping:
+				stopping = nil
+				drain, _ := ctx.Value(drainKey{}).(time.Duration)
+				drained = time.After(drain)
+			case <-drained:
 				cancel(errStopping)
 				return
 			case <-ticker.C:
@@ -63,6 +82,7 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 
 // phase starts a new piece of work of the given unit.
 func (p *pulse) phase(name, unit string) {
+	p.stages.turn(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = Heartbeat{Phase: name, Unit: unit}

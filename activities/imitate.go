@@ -79,7 +79,7 @@ type rejectionUpdater struct {
 func (u *rejectionUpdater) update(ctx context.Context, l lesson, p *pulse) (learned, error) {
 	scored := l.scored
 	for iteration := max(0, l.iteration-u.window+1); iteration < l.iteration; iteration++ {
-		older, err := u.session.scored(ctx, iteration, 0)
+		older, err := u.session.earlier(ctx, iteration)
 		if err != nil {
 			return learned{}, err
 		}

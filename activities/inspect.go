@@ -39,7 +39,7 @@ func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajec
 	if err != nil {
 		return nil, err
 	}
-	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{})
+	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{Precision: s.job.Rollout.Precision})
 	if err != nil {
 		return nil, err
 	}
@@ -76,16 +76,19 @@ type Again struct {
 
 // Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler.
 func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int) (Again, error) {
-	out := Again{Fingerprint: i.activities.deps.Kernels.Fingerprint()}
 	s, err := i.activities.session(ctx, run)
 	if err != nil {
-		return out, err
+		return Again{}, err
 	}
+	out := Again{Fingerprint: s.job.fingerprint(s.deps.Kernels)}
 	if out.Stored, err = s.deps.Store.LoadIteration(ctx, run, iteration); err != nil {
 		return out, err
 	}
 	if len(out.Stored) == 0 {
 		return out, fmt.Errorf("iteration %d of run %s has no trajectories: %w", iteration, run, hone.ErrNotFound)
+	}
+	if s, err = i.activities.sessionAt(ctx, run, iteration); err != nil {
+		return out, err
 	}
 	roller, err := s.roller(ctx, out.Stored[0].Behaviour)
 	if err != nil {

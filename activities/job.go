@@ -11,6 +11,8 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/decode"
+	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/policy/sft"
 	"github.com/hone-rl/hone/policy/token"
@@ -112,6 +114,9 @@ func (j Job) Validate() error {
 		fault("rollout: top_up %v makes up for groups that ppo.group_spread leaves out, and with algorithm %s and ppo.group_spread %v "+
 			"none is: want 1", j.Rollout.TopUp, cmp.Or(j.Algorithm, AlgorithmPPO), j.PPO.GroupSpread)
 	}
+	if j.Rollout.Precision == decode.BF16 && cmp.Or(j.Algorithm, AlgorithmPPO) == AlgorithmPPO && j.PPO.Importance.Truncate == 0 {
+		fault("rollout: precision bf16 samples from another policy than ppo trains: ppo.importance.truncate is 0, want 1 or more, such as 2")
+	}
 	shape, err := j.shape()
 	if err != nil {
 		faults = append(faults, err)
@@ -151,6 +156,11 @@ func (j Job) coolest() error {
 	return c.Validate()
 }
 
+// fingerprint names what the job samples with on these kernels.
+func (j Job) fingerprint(kernels *kernel.Set) string {
+	return j.Rollout.Precision.Fingerprint(kernels.Fingerprint())
+}
+
 // sampling is how the rollouts of a cycle are made.
 func (j Job) sampling(cycle int) rollout.Config {
 	c := j.Rollout
@@ -174,12 +184,15 @@ func (j Job) shape() (policy.Config, error) {
 	return shape, nil
 }
 
-// newTask builds the job's task. yao is the list of puzzles that are kept for evaluation beside the held-out ones; it may be empty.
+// newTask builds the job's task. yao is the list of puzzles that are kept for evaluation beside the held-out ones where the job has none;
+// it may be empty.
 func (j Job) newTask(yao [][]int) (problems, error) {
 	switch j.Task {
 	case game24.Name:
 		cfg := j.Game24
-		cfg.Yao = yao
+		if len(cfg.Yao) == 0 {
+			cfg.Yao = yao
+		}
 		return game24.New(cfg)
 	case countdown.Name:
 		return countdown.New(j.Countdown)

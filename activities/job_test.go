@@ -9,6 +9,7 @@ import (
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/advantage"
+	"github.com/hone-rl/hone/policy/decode"
 )
 
 func TestJobRefusesWhatMakesNoSense(t *testing.T) {
@@ -47,6 +48,14 @@ func TestJobRefusesWhatMakesNoSense(t *testing.T) {
 				j.Rollout.TopUp, j.PPO.GroupSpread, j.Algorithm = 2, 0.5, activities.AlgorithmDPO
 			},
 			"with algorithm dpo",
+		},
+		"a sampler of another policy": {
+			func(j *activities.Job) { j.Rollout.Precision = decode.BF16 },
+			"ppo.importance.truncate is 0, want 1 or more, such as 2",
+		},
+		"an unknown precision": {
+			func(j *activities.Job) { j.Rollout.Precision = "fp8" },
+			`rollout: precision "fp8": want float32 or bf16`,
 		},
 		"less than the cycle's prompts": {
 			func(j *activities.Job) { j.Rollout.TopUp = 0.5 },

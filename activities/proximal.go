@@ -190,7 +190,7 @@ func (u *proximalUpdater) branches(ctx context.Context, scored []hone.Scored) (
 func (u *proximalUpdater) pretrain(ctx context.Context, l lesson, p *pulse) (map[string]float64, error) {
 	var all []hone.Scored
 	for iteration := range l.iteration {
-		older, err := u.scored(ctx, iteration, 0)
+		older, err := u.earlier(ctx, iteration)
 		if err != nil {
 			return nil, err
 		}

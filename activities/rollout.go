@@ -24,6 +24,12 @@ func (a *Activities) RolloutShard(ctx context.Context, in RolloutShardInput) (ou
 			return err
 		}
 		if !stored {
+			if err := shard.begin(ctx); err != nil {
+				return err
+			}
+			if shard.session, err = a.sessionAt(ctx, in.Run, in.Iteration); err != nil {
+				return err
+			}
 			if err := shard.sample(ctx, p); err != nil {
 				return err
 			}
@@ -64,16 +70,17 @@ func newShard(ctx context.Context, s *session, in RolloutShardInput) (*shard, er
 	}, nil
 }
 
-// sample makes the shard's trajectories and stores them, once.
-func (h *shard) sample(ctx context.Context, p *pulse) error {
+// begin says that the iteration is sampled: from then on its settings stay what they are.
+func (h *shard) begin(ctx context.Context) error {
 	enter := h.deps.Store.StartIteration
 	if h.in.Round.Number > 0 {
 		enter = h.deps.Store.ExtendIteration
 	}
-	err := enter(ctx, storage.Iteration{Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts})
-	if err != nil {
-		return err
-	}
+	return enter(ctx, storage.Iteration{Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts})
+}
+
+// sample makes the shard's trajectories and stores them, once.
+func (h *shard) sample(ctx context.Context, p *pulse) error {
 	roller, err := h.roller(ctx, h.in.Behaviour)
 	if err != nil {
 		return err

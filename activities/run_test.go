@@ -28,8 +28,6 @@ import (
 	"github.com/hone-rl/hone/task/game24"
 )
 
-func TestMain(m *testing.M) { storagetest.Main(m) }
-
 // tiny is a run of a few seconds that learns nothing much and passes through everything.
 func tiny() activities.Job {
 	job := activities.DefaultJob()

@@ -14,7 +14,7 @@ import (
 // Score stores the live scoring of a round of an iteration, and says whether another round is to follow.
 func (a *Activities) Score(ctx context.Context, in ScoreInput) (out ScoreOutput, err error) {
 	err = beating(ctx, "score", func(ctx context.Context, p *pulse) error {
-		s, err := a.session(ctx, in.Run)
+		s, err := a.sessionAt(ctx, in.Run, in.Iteration)
 		if err != nil {
 			return err
 		}

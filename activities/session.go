@@ -16,6 +16,7 @@ import (
 	"github.com/hone-rl/hone/reward"
 	"github.com/hone-rl/hone/reward/stack"
 	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
 )
 
@@ -32,6 +33,10 @@ type session struct {
 	stack *reward.Stack
 	// algorithm is how its updates learn.
 	algorithm algorithm
+	// changes are what the job has others than the run was created with. changed is the same run under the newest changes that were asked
+	// for; nil where there are none. The activities' lock guards it.
+	changes []storage.Change
+	changed *session
 
 	// mu guards the learner, for as long as an update takes.
 	mu      sync.Mutex
@@ -130,7 +135,7 @@ func (s *session) roller(ctx context.Context, version int) (*rollout.Roller, err
 			return nil, fmt.Errorf("version %d of run %s: %w", version, s.run, err)
 		}
 	}
-	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{})
+	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{Precision: s.job.Rollout.Precision})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +145,7 @@ func (s *session) roller(ctx context.Context, version int) (*rollout.Roller, err
 // origin says where the trajectories of an iteration come from.
 func (s *session) origin(iteration, behaviour int) rollout.Origin {
 	return rollout.Origin{
-		Run: s.run, Iteration: iteration, Behaviour: behaviour, Seed: s.job.Seed, Fingerprint: s.deps.Kernels.Fingerprint(),
+		Run: s.run, Iteration: iteration, Behaviour: behaviour, Seed: s.job.Seed, Fingerprint: s.job.fingerprint(s.deps.Kernels),
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // Update trains on an iteration and publishes the next version.
 func (a *Activities) Update(ctx context.Context, in UpdateInput) (out UpdateOutput, err error) {
 	err = beating(ctx, "update", func(ctx context.Context, p *pulse) error {
-		s, err := a.session(ctx, in.Run)
+		s, err := a.sessionAt(ctx, in.Run, in.Iteration)
 		if err != nil {
 			return err
 		}
@@ -54,6 +54,9 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	}
 	from, before, err := s.version(ctx, in.Behaviour)
 	if err != nil {
+		return err
+	}
+	if before, err = s.settled(ctx, in.Behaviour, in.Iteration, before); err != nil {
 		return err
 	}
 	current, err := s.load(ctx, in.Behaviour, from)
@@ -107,17 +110,22 @@ func tokensOf(scored []hone.Scored) int {
 
 // scored are the trajectories of an iteration's first slots with their live breakdowns, by sample; 0 slots are all.
 func (s *session) scored(ctx context.Context, iteration, slots int) ([]hone.Scored, error) {
-	trajectories, err := s.deps.Store.LoadSamples(ctx, storage.Samples{Run: s.run, Iteration: iteration, To: slots * s.job.Rollout.Group})
+	return s.scoredOf(ctx, s.run, iteration, slots)
+}
+
+// scoredOf are those of a run that may be an older one, which this was forked from.
+func (s *session) scoredOf(ctx context.Context, run hone.RunID, iteration, slots int) ([]hone.Scored, error) {
+	trajectories, err := s.deps.Store.LoadSamples(ctx, storage.Samples{Run: run, Iteration: iteration, To: slots * s.job.Rollout.Group})
 	if err != nil {
 		return nil, err
 	}
-	scoring, err := s.scoring(ctx, iteration, slots)
+	scoring, err := s.scoringOf(ctx, run, iteration, slots)
 	if err != nil {
 		return nil, err
 	}
 	if len(trajectories) != len(scoring) {
 		return nil, fmt.Errorf("iteration %d of run %s has %d trajectories and %d scores: %w",
-			iteration, s.run, len(trajectories), len(scoring), hone.ErrCorrupt)
+			iteration, run, len(trajectories), len(scoring), hone.ErrCorrupt)
 	}
 	out := make([]hone.Scored, len(trajectories))
 	for i, t := range trajectories {
@@ -131,7 +139,11 @@ func (s *session) scored(ctx context.Context, iteration, slots int) ([]hone.Scor
 
 // scoring is the live scoring of an iteration's first slots, by sample; 0 slots are all.
 func (s *session) scoring(ctx context.Context, iteration, slots int) ([]storage.Scored, error) {
-	all, err := s.deps.Store.LoadScoring(ctx, s.run, iteration, storage.LiveScoring)
+	return s.scoringOf(ctx, s.run, iteration, slots)
+}
+
+func (s *session) scoringOf(ctx context.Context, run hone.RunID, iteration, slots int) ([]storage.Scored, error) {
+	all, err := s.deps.Store.LoadScoring(ctx, run, iteration, storage.LiveScoring)
 	if err != nil || slots == 0 {
 		return all, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/op"
+	"github.com/hone-rl/hone/policy/phase"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -27,6 +28,8 @@ type program struct {
 // step is a node at work.
 type step struct {
 	op gorgonia.Op
+	// name is the operator's, without its number within the graph.
+	name string
 	// from are the steps of the inputs, inputs a buffer for their values.
 	from   []*step
 	inputs []gorgonia.Value
@@ -134,6 +137,7 @@ func (p *program) add(node *gorgonia.Node) error {
 		return nil
 	}
 	s.op, s.inputs = node.Op(), make([]gorgonia.Value, len(kids))
+	s.name, _, _ = strings.Cut(s.op.String(), "#")
 	for _, kid := range kids {
 		s.from = append(s.from, p.step(kid))
 	}
@@ -141,14 +145,18 @@ func (p *program) add(node *gorgonia.Node) error {
 	return nil
 }
 
-// run does every step once and adds to the gradients.
-func (p *program) run() error {
+// run does every step once and adds to the gradients. Whoever watches hears of each operator.
+func (p *program) run(work phase.Phase) error {
+	watched := phase.Watched(work)
 	for _, s := range p.steps {
 		for i, from := range s.from {
 			s.inputs[i] = from.value
 		}
 		if err := s.run(); err != nil {
 			return err
+		}
+		if watched {
+			work.Lap(s.name)
 		}
 	}
 	for _, s := range p.sums {

@@ -9,6 +9,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/op"
+	"github.com/hone-rl/hone/policy/phase"
 	"gorgonia.org/gorgonia"
 )
 
@@ -122,7 +123,9 @@ func (t *Trainer) Gradient(ctx context.Context, b Batch) (loss float64, err erro
 	if err != nil {
 		return 0, err
 	}
-	if err := c.run(b); err != nil {
+	_, work := phase.Begin(ctx, "gradient")
+	defer work.End()
+	if err := c.run(b, work); err != nil {
 		return 0, err
 	}
 	t.usage.add(b.Len(), t.params.config.MoE.Choices(), c.routings)
@@ -144,7 +147,9 @@ func (t *Trainer) Evaluate(ctx context.Context, b Batch) (scores Scores, err err
 	if err != nil {
 		return Scores{}, err
 	}
-	if err := c.run(b); err != nil {
+	_, work := phase.Begin(ctx, "evaluate")
+	defer work.End()
+	if err := c.run(b, work); err != nil {
 		return Scores{}, err
 	}
 	n := b.Len()
@@ -248,13 +253,13 @@ func reached(cost *gorgonia.Node, weights []target) []target {
 	return slices.DeleteFunc(slices.Clone(weights), func(t target) bool { return !seen[t.weight] })
 }
 
-func (c *circuit) run(b Batch) error {
+func (c *circuit) run(b Batch, work phase.Phase) error {
 	share := b.Share
 	if share == 0 {
 		share = 1
 	}
 	c.pack.Fill(op.Sequences{Tokens: b.Tokens, Positions: b.Positions, Targets: b.Targets, Starts: b.Starts, Share: share})
-	return c.program.run()
+	return c.program.run(work)
 }
 
 // recoverTo turns a panic of Gorgonia's into an error: the only place where that is done.

@@ -17,6 +17,7 @@ type reading struct {
 	err     error
 	checked bool
 	verdict *task.Verdict
+	usage   *Usage
 }
 
 type readingKey struct{}
@@ -69,6 +70,10 @@ func Verdict(ctx context.Context, t task.Task, p hone.Problem, traj hone.Traject
 	}
 	return *r.verdict
 }
+
+// Decide gives the layers after it in the stack a verdict that the task can't come to by itself, such as what became of a program that
+// was run; [Verdict] then finds this one.
+func Decide(ctx context.Context, t task.Task, v task.Verdict) { readingOf(ctx, t).verdict = &v }
 
 // AnswerStep is the index of the first answer among the findings; of the last step where there is no answer, and -1 where there
 // are no steps.

@@ -24,6 +24,8 @@ type Config struct {
 	Batch int `json:"batch" yaml:"batch"`
 	// Sampling is how samples are drawn; its temperature is above 0.
 	Sampling decode.Sampling `json:"sampling" yaml:"sampling"`
+	// Precision is what the decoder rounds weights to: float32, which "" is too, or bf16.
+	Precision decode.Precision `json:"precision,omitempty" yaml:"precision"`
 	// Search is how trees are grown.
 	Search SearchConfig `json:"search" yaml:"search"`
 }
@@ -82,6 +84,7 @@ func (c Config) Validate() error {
 		topUp,
 		atLeastOne("batch", c.Batch),
 		validSampling("sampling", c.Sampling),
+		c.Precision.Validate(),
 		c.Search.Validate(),
 	)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -35,7 +36,7 @@ func (s *Store) ChangeSettings(ctx context.Context, run hone.RunID, request stri
 	if request == "" {
 		return nil, fmt.Errorf("change settings of run %s: the request has no name: %w", run, hone.ErrInvalid)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Change, func(tx pgx.Tx) error {
 		head, err := readHead(ctx, tx, run, "FOR UPDATE OF h")
 		if err != nil {
 			return err

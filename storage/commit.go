@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -68,7 +69,7 @@ func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 		return fmt.Errorf("iteration %d of %d prompts, want 0 or more and 1 or more: %w", it.Iteration, it.Prompts, hone.ErrInvalid)
 	}
 	// The head is locked so that no change of settings comes between: see ChangeSettings.
-	tag, err := s.pool.Exec(ctx, `INSERT INTO iterations (run_id, iteration, behaviour, prompts)
+	tag, err := s.exec(ctx, fault.Iteration, `INSERT INTO iterations (run_id, iteration, behaviour, prompts)
 		SELECT run_id, $2::int, $3::int, $4::int FROM (SELECT run_id FROM policy_heads WHERE run_id = $1 FOR SHARE) h
 		ON CONFLICT DO NOTHING`, string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
 	if err == nil && tag.RowsAffected() == 0 {
@@ -89,7 +90,7 @@ func (s *Store) ExtendIteration(ctx context.Context, it Iteration) error {
 	if _, err := runKey(it.Run); err != nil {
 		return err
 	}
-	tag, err := s.pool.Exec(ctx, `UPDATE iterations SET prompts = greatest(prompts, $4)
+	tag, err := s.exec(ctx, fault.Iteration, `UPDATE iterations SET prompts = greatest(prompts, $4)
 		WHERE run_id = $1 AND iteration = $2 AND behaviour = $3 AND status = 'open'`,
 		string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
 	if err == nil && tag.RowsAffected() == 0 {
@@ -122,7 +123,7 @@ func (s *Store) CommitCycle(ctx context.Context, c Commit) (version int, err err
 	if err := c.validate(); err != nil {
 		return 0, fail(ctx, err, "commit iteration %d of run %s", c.Iteration, c.Run)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Cycle, func(tx pgx.Tx) error {
 		next := publication{run: c.Run, from: c.From, iteration: c.Iteration, fence: c.Fence, version: c.Version}
 		repeated, err := next.publish(ctx, tx)
 		if err != nil || repeated {

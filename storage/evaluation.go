@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -41,7 +43,9 @@ type Evaluation struct {
 	// Outcomes counts the answers; they sum to Problems.
 	Outcomes map[hone.Outcome]int
 	// Tokens is the sum over answers.
-	Tokens  int64
+	Tokens int64
+	// Digest is that of the answers.
+	Digest  blob.Digest
 	Created time.Time
 }
 
@@ -59,7 +63,6 @@ func (s *Store) SaveEvaluation(ctx context.Context, key EvaluationKey, answers [
 	if err != nil {
 		return err
 	}
-	d := newDigester()
 	tokens := 0
 	for i, a := range answers {
 		for _, text := range []struct{ what, text string }{
@@ -69,12 +72,10 @@ func (s *Store) SaveEvaluation(ctx context.Context, key EvaluationKey, answers [
 				return fail(ctx, err, "save evaluation %+v", key)
 			}
 		}
-		d.texts(a.Problem.ID(), string(a.Outcome), a.Reason, a.Completion)
-		d.ints(a.Tokens)
 		tokens += a.Tokens
 	}
-	digest := d.sum()
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	digest := digestAnswers(answers)
+	err = s.inTx(ctx, fault.Evaluation, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `INSERT INTO evaluations (run_id, version, split, mode, problem_limit, problems, tokens, digest)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
 			run, key.Version, string(key.Split), key.Mode, key.Limit, len(answers), tokens, digest)
@@ -87,6 +88,18 @@ func (s *Store) SaveEvaluation(ctx context.Context, key EvaluationKey, answers [
 		return copyAnswers(ctx, tx, run, key, answers)
 	})
 	return fail(ctx, err, "save evaluation %+v", key)
+}
+
+// AnswersDigest is what is stored as the digest of answers.
+func AnswersDigest(answers []Answer) blob.Digest { return blob.FromBytes(digestAnswers(answers)) }
+
+func digestAnswers(answers []Answer) []byte {
+	d := newDigester()
+	for _, a := range answers {
+		d.texts(a.Problem.ID(), string(a.Outcome), a.Reason, a.Completion)
+		d.ints(a.Tokens)
+	}
+	return d.sum()
 }
 
 func compareEvaluation(ctx context.Context, tx pgx.Tx, key EvaluationKey, digest []byte) error {
@@ -124,7 +137,7 @@ func (s *Store) Evaluations(ctx context.Context, run hone.RunID) ([]Evaluation, 
 	if _, err := runKey(run); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, `SELECT e.version, e.split, e.mode, e.problem_limit, e.problems, e.tokens, e.created_at,
+	rows, err := s.pool.Query(ctx, `SELECT e.version, e.split, e.mode, e.problem_limit, e.problems, e.tokens, e.digest, e.created_at,
 			a.outcomes, a.counts
 		FROM evaluations e
 		LEFT JOIN LATERAL (
@@ -140,7 +153,9 @@ func (s *Store) Evaluations(ctx context.Context, run hone.RunID) ([]Evaluation, 
 		e := Evaluation{EvaluationKey: EvaluationKey{Run: run}, Outcomes: make(map[hone.Outcome]int)}
 		var outcomes []hone.Outcome
 		var counts []int
-		err := row.Scan(&e.Version, &e.Split, &e.Mode, &e.Limit, &e.Problems, &e.Tokens, &e.Created, &outcomes, &counts)
+		var digest []byte
+		err := row.Scan(&e.Version, &e.Split, &e.Mode, &e.Limit, &e.Problems, &e.Tokens, &digest, &e.Created, &outcomes, &counts)
+		e.Digest = blob.FromBytes(digest)
 		for i, o := range outcomes {
 			e.Outcomes[o] = counts[i]
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -35,7 +36,7 @@ func (s *Store) ForkRun(ctx context.Context, f Fork) (Run, error) {
 	if f.Restart {
 		first = 0
 	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, fault.Fork, func(tx pgx.Tx) error {
 		from, _, err := readVersion(ctx, tx, f.Parent, f.Version)
 		if err != nil {
 			return fmt.Errorf("version %d of run %s: %w", f.Version, f.Parent, err)

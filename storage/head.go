@@ -11,6 +11,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -100,10 +101,12 @@ func (s *Store) AcquireLease(ctx context.Context, run hone.RunID, holder string,
 	if holder == "" || ttl <= 0 {
 		return 0, fmt.Errorf("lease of run %s for holder %q for %v, want a name and a positive time: %w", run, holder, ttl, hone.ErrInvalid)
 	}
-	err = s.pool.QueryRow(ctx, `UPDATE policy_heads
-		SET fence = fence + 1, holder = $2, lease_until = now() + $3, updated_at = now()
-		WHERE run_id = $1 AND (lease_until IS NULL OR lease_until < now() OR holder = $2)
-		RETURNING fence`, string(run), holder, ttl).Scan(&fence)
+	err = fault.Around(ctx, fault.Lease, func() error {
+		return s.pool.QueryRow(ctx, `UPDATE policy_heads
+			SET fence = fence + 1, holder = $2, lease_until = now() + $3, updated_at = now()
+			WHERE run_id = $1 AND (lease_until IS NULL OR lease_until < now() OR holder = $2)
+			RETURNING fence`, string(run), holder, ttl).Scan(&fence)
+	})
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return fence, fail(ctx, err, "lease run %s", run)
 	}
@@ -127,7 +130,7 @@ func (s *Store) PublishFirst(ctx context.Context, run hone.RunID, fence int64, f
 	if err != nil {
 		return err
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Start, func(tx pgx.Tx) error {
 		next := publication{run: run, from: -1, iteration: -1, fence: fence, version: first.Version}
 		repeated, err := next.publish(ctx, tx)
 		if err != nil || repeated {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -23,7 +24,8 @@ func (s *Store) SaveMetrics(ctx context.Context, run hone.RunID, iteration int, 
 	if err != nil {
 		return err
 	}
-	return fail(ctx, writeMetrics(ctx, s.pool, key, iteration, metrics), "save metrics of iteration %d of run %s", iteration, run)
+	err = fault.Around(ctx, fault.Metrics, func() error { return writeMetrics(ctx, s.pool, key, iteration, metrics) })
+	return fail(ctx, err, "save metrics of iteration %d of run %s", iteration, run)
 }
 
 func writeMetrics(ctx context.Context, e executor, run pgtype.UUID, iteration int, metrics map[string]float64) error {

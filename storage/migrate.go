@@ -3,10 +3,12 @@ package storage
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -54,8 +56,16 @@ func Migrate(ctx context.Context, url string) (err error) {
 	if err != nil {
 		return fmt.Errorf("embedded migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fail(ctx, err, "migrate database from version %d to %d", have, SchemaVersion())
+	for ; err == nil; have++ { // each file is a transaction
+		err = fault.Around(ctx, fault.Migration, func() error {
+			if _, err := provider.UpByOne(ctx); err != nil {
+				return fmt.Errorf("next migration: %w", err)
+			}
+			return nil
+		})
+	}
+	if !errors.Is(err, goose.ErrNoNextVersion) {
+		return fail(ctx, err, "migrate database from version %d to %d", have-1, SchemaVersion())
 	}
 	return nil
 }

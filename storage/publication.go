@@ -8,6 +8,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -65,7 +66,7 @@ func (s *Store) SavePublication(ctx context.Context, p Publication, keep int) (s
 	if p.Run != "" {
 		run, version = (*string)(&p.Run), &p.Version
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Publication, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, p.Service); err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 // Withdraw takes the policy that a service uses out of it, and returns the one that was published before, which it uses now. Where there
 // is none, nothing is changed and the error is [hone.ErrInvalid].
 func (s *Store) Withdraw(ctx context.Context, service, reason string) (now Publication, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Publication, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, service); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -21,7 +22,7 @@ func (s *Store) Rollback(ctx context.Context, run hone.RunID, from, to int) (ver
 	if to < 0 || to >= from {
 		return 0, fmt.Errorf("roll run %s back to version %d from version %d: want one of 0 to %d: %w", run, to, from, from-1, hone.ErrInvalid)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Rollback, func(tx pgx.Tx) error {
 		head, err := readHead(ctx, tx, run, "FOR UPDATE OF h")
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -85,7 +86,7 @@ func (s *Store) CreateRun(ctx context.Context, n NewRun) (Run, error) {
 		return Run{}, err
 	}
 	id := RunIDOf(n.Name)
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, fault.Run, func(tx pgx.Tx) error {
 		_, err := insertRun(ctx, tx, id, n)
 		return err
 	})
@@ -217,7 +218,8 @@ func (s *Store) SetStatus(ctx context.Context, id hone.RunID, status Status, rea
 	if err := checkText("reason", reason); err != nil {
 		return err
 	}
-	tag, err := s.pool.Exec(ctx, `UPDATE runs SET status = $2, error = $3, finished_at = CASE WHEN $4 THEN now() END WHERE run_id = $1`,
+	tag, err := s.exec(ctx, fault.Status,
+		`UPDATE runs SET status = $2, error = $3, finished_at = CASE WHEN $4 THEN now() END WHERE run_id = $1`,
 		string(id), string(status), reason, status.Final())
 	if err == nil && tag.RowsAffected() == 0 {
 		err = hone.ErrNotFound

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -40,7 +41,7 @@ func (s *Store) AddScoring(ctx context.Context, run hone.RunID, config json.RawM
 	if !json.Valid(config) {
 		return 0, fmt.Errorf("configuration %q of a scoring is not JSON: %w", config, hone.ErrInvalid)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Replay, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, "SELECT 0 FROM runs WHERE run_id = $1 FOR NO KEY UPDATE", string(run)).Scan(&scoring); err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (s *Store) SaveScoring(ctx context.Context, key ScoringKey, scored []Scored
 	if err := w.prepare(); err != nil {
 		return fail(ctx, err, "save scoring %d of shard %s", key.Scoring, key.ShardKey)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Scoring, func(tx pgx.Tx) error {
 		b := batch{run: run, key: key.batch(), digest: w.digest(), rows: len(scored)}
 		stored, err := b.enter(ctx, tx)
 		if err != nil || stored {
@@ -130,11 +131,11 @@ func newLayerRow(layer hone.LayerScore, steps int) (layerRow, error) {
 	if err := checkText("name", layer.Layer); err != nil {
 		return row, err
 	}
-	terms := layer.Terms
-	if terms == nil {
-		terms = []hone.Term{} // one spelling for none
-	}
-	for _, t := range terms {
+	terms := append([]hone.Term{}, layer.Terms...) // one spelling for none
+	for i, t := range terms {
+		if t.Score == 0 {
+			terms[i].Score = 0 // jsonb has no -0, and the digest must be that of what comes back
+		}
 		if err := checkText(fmt.Sprintf("reason of step %d", t.Step), t.Reason); err != nil {
 			return row, err
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -75,7 +76,7 @@ func (s *Store) SaveShard(ctx context.Context, shard Shard) error {
 	if err := w.pack(); err != nil {
 		return fail(ctx, err, "save shard %s", shard.Key)
 	}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, fault.Shard, func(tx pgx.Tx) error {
 		b := batch{run: run, key: shard.Key.batch(), digest: w.digest(), rows: len(shard.Trajectories)}
 		stored, err := b.enter(ctx, tx)
 		if err != nil || stored {

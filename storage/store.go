@@ -7,7 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -69,9 +71,27 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 // Close waits for calls in progress and disconnects.
 func (s *Store) Close() { s.pool.Close() }
 
-// inTx runs f in a transaction, which is committed if f returns nil.
-func (s *Store) inTx(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.pool, f)
+// inTx makes a move: it runs f in a transaction, which is committed if f returns nil.
+func (s *Store) inTx(ctx context.Context, move fault.Move, f func(tx pgx.Tx) error) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return fault.Hit(ctx, move.Before())
+	})
+	if err != nil {
+		return err
+	}
+	return fault.Hit(ctx, move.After())
+}
+
+// exec makes a move of one statement.
+func (s *Store) exec(ctx context.Context, move fault.Move, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+	err = fault.Around(ctx, move, func() error {
+		tag, err = s.pool.Exec(ctx, sql, args...)
+		return err
+	})
+	return tag, err
 }
 
 // runKey is a run's id as the database has it.

@@ -40,6 +40,27 @@ type Poser interface {
 	Pose(question, reference string) (hone.Problem, error)
 }
 
+// Tester is a task whose answers are programs. A task runs nothing: Verify finds whether there is a program, and what it does is for a
+// reward layer to say.
+type Tester interface {
+	Task
+	// Tests are the problem's, at least one; [hone.ErrInvalid] for a problem that is not of this task.
+	Tests(p hone.Problem) ([]Test, error)
+	// Program is the program that the completion gives as its answer, and false where there is none.
+	Program(completion string) (text string, ok bool)
+}
+
+// Test is one trial of a program: either Stdout or Assert is given.
+type Test struct {
+	// Stdin is what the program reads, and Stdout what it must print, up to spaces at the ends of lines and line ends at the end.
+	Stdin  string `json:"stdin,omitempty"`
+	Stdout string `json:"stdout,omitempty"`
+	// Assert is code in the program's language that runs after it and ends with an error where the program is wrong.
+	Assert string `json:"assert,omitempty"`
+	// Visible tells that the policy was shown the test, so that passing it proves little.
+	Visible bool `json:"visible,omitempty"`
+}
+
 // StepKind says what a step tries to be. Values are stored; append only.
 type StepKind string
 

@@ -19,7 +19,7 @@ import (
 )
 
 // startAttempts is how often StartTrain tries again when the execution it meant to join has just ended.
-const startAttempts = 5
+const startAttempts = 6
 
 // WorkflowID is the Temporal id of a run's workflow.
 func WorkflowID(run string) string { return "hone-train-" + run }
@@ -47,8 +47,14 @@ func StartTrain(ctx context.Context, c client.Client, in TrainInput) (*Training,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "train " + in.Run,
 	}
+	in.Attributes = true
 	for range startAttempts {
+		options.TypedSearchAttributes = in.attributes()
 		flow, err := c.ExecuteWorkflow(ctx, options, TrainWorkflow, in)
+		if in.Attributes && unknownAttribute(err) {
+			in.Attributes = false
+			continue
+		}
 		if err == nil {
 			return &Training{run: in.Run, flow: flow}, nil
 		}
@@ -168,26 +174,51 @@ func newActivity(pending *workflowpb.PendingActivityInfo) Activity {
 
 // Stop asks a run to end after the cycle it is in, as paused.
 func Stop(ctx context.Context, c client.Client, run string) (Progress, error) {
-	return update(ctx, c, run, UpdateStop)
+	return update[Progress](ctx, c, run, UpdateStop)
+}
+
+// StopNow asks a run to end at once, as paused. The cycle under way is lost; what it stored stays for the next execution.
+func StopNow(ctx context.Context, c client.Client, run string) (Progress, error) {
+	return update[Progress](ctx, c, run, UpdateStopNow)
+}
+
+// Pause asks a run to wait after the cycle it is in.
+func Pause(ctx context.Context, c client.Client, run string) (Progress, error) {
+	return update[Progress](ctx, c, run, UpdatePause)
+}
+
+// Resume asks a run that waits, or is about to, to go on.
+func Resume(ctx context.Context, c client.Client, run string) (Progress, error) {
+	return update[Progress](ctx, c, run, UpdateResume)
 }
 
 // Extend raises the number of cycles of the whole run.
 func Extend(ctx context.Context, c client.Client, run string, cycles int) (Progress, error) {
-	return update(ctx, c, run, UpdateExtend, cycles)
+	return update[Progress](ctx, c, run, UpdateExtend, cycles)
 }
 
-func update(ctx context.Context, c client.Client, run, name string, args ...any) (Progress, error) {
-	var progress Progress
+// Change makes settings of a run others from its next cycle on; see [activities.Changeable].
+func Change(ctx context.Context, c client.Client, run string, set []activities.Setting) (activities.ChangeOutput, error) {
+	return update[activities.ChangeOutput](ctx, c, run, UpdateChange, set)
+}
+
+// RollBack asks a run to go on from an older version after the cycle it is in.
+func RollBack(ctx context.Context, c client.Client, run string, version int) (Progress, error) {
+	return update[Progress](ctx, c, run, UpdateRollBack, version)
+}
+
+func update[T any](ctx context.Context, c client.Client, run, name string, args ...any) (T, error) {
+	var answer, none T
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: WorkflowID(run), UpdateName: name, Args: args, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
-		err = handle.Get(ctx, &progress)
+		err = handle.Get(ctx, &answer)
 	}
 	if err != nil {
-		return Progress{}, fmt.Errorf("%s run %s: %w", name, run, translate(err))
+		return none, fmt.Errorf("%s run %s: %w", name, run, translate(err))
 	}
-	return progress, nil
+	return answer, nil
 }
 
 // Cancel asks a run to end at once, as cancelled. The cycle under way is lost; what it stored stays for the next execution.

@@ -24,9 +24,15 @@ type Cycle struct {
 // cycles runs cycles until the plan is done or a stop is asked for, with the evaluations that are due before each. It returns
 // a continue-as-new error when the execution has become long.
 func (t *training) cycles(ctx workflow.Context) error {
-	for done := 0; t.state.Version < t.state.Cycles && !t.state.Stopping; done++ {
+	for done := 0; (t.state.Version < t.state.Cycles || t.state.RollBack != nil) && !t.state.Stopping; done++ {
 		if done > 0 && (done >= t.input.Plan.ContinueEvery || workflow.GetInfo(ctx).GetContinueAsNewSuggested()) {
 			return t.continueAsNew(ctx)
+		}
+		if err := t.between(ctx); err != nil {
+			return err
+		}
+		if t.state.Version >= t.state.Cycles || t.state.Stopping {
+			continue
 		}
 		// Before the cycle rather than after the one that made the version: a resumed run owes it too. It costs nothing then,
 		// since an evaluation that is stored is not made again.
@@ -39,6 +45,9 @@ func (t *training) cycles(ctx workflow.Context) error {
 			if t.state.Stopping {
 				return nil
 			}
+		}
+		if err := t.tell(ctx, activities.StatusRunning); err != nil {
+			return err
 		}
 		if err := t.cycle(ctx); err != nil {
 			return fmt.Errorf("cycle %d: %w", t.state.Version, err)
@@ -84,7 +93,7 @@ func (t *training) sample(ctx workflow.Context, cycle *Cycle) error {
 		}
 		t.state.Phase = PhaseScore
 		cycle.Score = activities.ScoreOutput{}
-		where := call{QueueRollout, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
+		where := call{QueueReward, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
 		err := workflow.ExecuteActivity(where.context(ctx), t.act.Score, activities.ScoreInput{
 			Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration, Round: round,
 		}).Get(ctx, &cycle.Score)
@@ -172,7 +181,7 @@ func (t *training) continueAsNew(ctx workflow.Context) error {
 	}
 	next := t.input
 	next.Carry = &Carry{
-		Started: t.state.Started, Cycles: t.state.Cycles, Stopping: t.state.Stopping,
+		Started: t.state.Started, Cycles: t.state.Cycles, Stopping: t.state.Stopping, Paused: t.state.Paused, RollBack: t.state.RollBack,
 		Start: t.state.Start, Latest: t.state.Latest, Last: t.state.Last,
 	}
 	return workflow.NewContinueAsNewError(ctx, TrainWorkflow, next)

@@ -14,7 +14,10 @@
 // so that a new execution (after a failure, a stop, a lost Temporal database) resumes as well as one that Temporal itself
 // resumes. Every activity may be called again with the same input and then returns what is stored.
 //
-// The functions that take a client ([StartTrain], [ReadStatus], [Stop], [Extend], [Cancel]) are the other side of the workflow's
-// protocol, for commands and services. Code that runs inside the workflow uses no clock, no randomness, no I/O and no ranging
+// People steer a run by updates (from [UpdateStop] to [UpdateRollBack]): each is validated, and what it changes of the run is written into
+// the record by an activity, so that this too survives the loss of Temporal's database.
+//
+// The functions that take a client ([StartTrain], [ReadStatus], [Pause], [Change], [Cancel] and others) are the other side of the
+// workflow's protocol, for commands and services. Code that runs inside the workflow uses no clock, no randomness, no I/O and no ranging
 // over maps; the histories in testdata/histories are replayed by a test to keep it so.
 package workflows

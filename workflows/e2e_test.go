@@ -16,6 +16,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -107,6 +108,24 @@ func (f *fakes) Finish(_ context.Context, in activities.FinishInput) error {
 	return nil
 }
 
+func (f *fakes) Change(_ context.Context, in activities.ChangeInput) (activities.ChangeOutput, error) {
+	if in.Set[0].Key != "ppo.epochs" {
+		return activities.ChangeOutput{}, temporal.NewApplicationError("prompts can't change within a run: invalid", activities.ErrorInvalid)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return activities.ChangeOutput{Changes: []activities.Changed{{
+		Key: in.Set[0].Key, Old: json.RawMessage("1"), New: in.Set[0].Value, Iteration: f.heads[in.Run] + 1,
+	}}}, nil
+}
+
+func (f *fakes) RollBack(_ context.Context, in activities.RollBackInput) (activities.RollBackOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heads[in.Run] = in.From + 1
+	return activities.RollBackOutput{Version: in.From + 1, Manifest: "older"}, nil
+}
+
 func (f *fakes) status(run hone.RunID) activities.FinishInput {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,7 +148,9 @@ func serve(t *testing.T, dir string, f *fakes) client.Client {
 	pg, err := pglocal.Start(t.Context(), pglocal.Options{Dir: dir})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pg.Stop(context.Background())) })
-	server, err := temporallocal.Start(t.Context(), temporallocal.Options{URL: pg.URL("postgres")})
+	server, err := temporallocal.Start(t.Context(), temporallocal.Options{
+		URL: pg.URL("postgres"), SearchAttributes: workflows.SearchAttributes(),
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		began := time.Now()
@@ -270,11 +291,84 @@ func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one serv
 		record(t, c, "gate", "resumed_and_cancelled")
 	})
 
+	t.Run("a run under way is paused, changed, taken back, resumed and stopped at once", func(t *testing.T) {
+		testControl(t, c, f)
+	})
+
 	t.Run("what does not exist is not found", func(t *testing.T) {
 		_, err := workflows.ReadStatus(t.Context(), c, "nobody")
 		require.ErrorIs(t, err, hone.ErrNotFound)
 		require.ErrorIs(t, workflows.Cancel(t.Context(), c, "nobody"), hone.ErrNotFound)
 	})
+}
+
+// found are the names of the runs that a query of search attributes finds.
+func found(t *testing.T, c client.Client, query string) (names []string) {
+	t.Helper()
+	page, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: query})
+	require.NoError(t, err)
+	for _, e := range page.GetExecutions() {
+		names = append(names, e.GetExecution().GetWorkflowId())
+	}
+	return names
+}
+
+func testControl(t *testing.T, c client.Client, f *fakes) {
+	t.Helper()
+	id := []string{workflows.WorkflowID("gate")}
+	in := named("gate", 9)
+	in.Preset = "steep"
+	training := begin(t, c, in) // Its head is version 1.
+	reach := func(version int, phase workflows.Phase) {
+		require.Eventually(t, func() bool {
+			p, err := workflows.ReadProgress(t.Context(), c, "gate")
+			require.NoError(t, err)
+			return p.Version == version && p.Phase == phase
+		}, 20*time.Second, 50*time.Millisecond)
+	}
+	reach(1, workflows.PhaseUpdate)
+	_, err := workflows.Resume(t.Context(), c, "gate")
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	progress, err := workflows.Pause(t.Context(), c, "gate")
+	require.NoError(t, err)
+	require.True(t, progress.Paused)
+	set := []activities.Setting{{Key: "ppo.epochs", Value: json.RawMessage("2")}}
+	change, err := workflows.Change(t.Context(), c, "gate", set)
+	require.NoError(t, err)
+	require.Equal(t, "ppo.epochs 1 -> 2 from cycle 3", change.Changes[0].String())
+	set[0].Key = "prompts"
+	_, err = workflows.Change(t.Context(), c, "gate", set)
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.EqualError(t, err, "change run gate: prompts can't change within a run: invalid")
+
+	f.open <- struct{}{}
+	reach(2, workflows.PhasePaused)
+	require.Equal(t, activities.StatusPaused, f.status(f.gate).Status)
+	require.Eventually(t, func() bool {
+		return len(found(t, c, `HoneRun = "gate" AND HoneStatus = "paused" AND HonePreset = "steep" AND HoneCycle = 2`)) == 1
+	}, 20*time.Second, 50*time.Millisecond)
+	_, err = workflows.RollBack(t.Context(), c, "gate", 2)
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	_, err = workflows.RollBack(t.Context(), c, "gate", 0)
+	require.NoError(t, err)
+	reach(3, workflows.PhasePaused)
+	_, err = workflows.Resume(t.Context(), c, "gate")
+	require.NoError(t, err)
+	reach(3, workflows.PhaseUpdate)
+	require.Equal(t, activities.StatusRunning, f.status(f.gate).Status)
+	require.Eventually(t, func() bool {
+		return len(found(t, c, `HoneRun = "gate" AND HoneStatus = "running" AND HoneCycle = 3`)) == 1
+	}, 20*time.Second, 50*time.Millisecond)
+	require.Equal(t, id, found(t, c, `HoneRun = "gate" AND HoneCycle = 3`))
+
+	progress, err = workflows.StopNow(t.Context(), c, "gate")
+	require.NoError(t, err)
+	require.True(t, progress.Interrupted)
+	result, err := training.Wait(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, activities.StatusPaused, result.Status)
+	require.Equal(t, "stopped on request after 3 of 9 cycles", result.Reason)
+	record(t, c, "gate", "paused_changed_taken_back_and_stopped_now")
 }
 
 // record saves the newest execution's history for TestSavedHistoriesReplay, when asked to and where it isn't saved yet.

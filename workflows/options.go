@@ -10,12 +10,14 @@ import (
 	"github.com/hone-rl/hone/activities"
 )
 
-// The task queues. One process may poll all of them; machines that only sample poll [QueueRollout].
+// The task queues. One process may poll all of them; machines that only sample poll [QueueRollout]; see [Role].
 const (
 	// QueueControl takes the workflow and the short activities that keep the run's record.
 	QueueControl = "hone"
-	// QueueRollout takes sampling, scoring and evaluation: as many at once as there are machines.
+	// QueueRollout takes sampling and evaluation: as many at once as there are machines.
 	QueueRollout = "hone-rollout"
+	// QueueReward takes scoring, which needs processors but no weights.
+	QueueReward = "hone-reward"
 	// QueueTrain takes the supervised start and the updates: one at a time a run.
 	QueueTrain = "hone-train"
 )

@@ -2,24 +2,19 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
-
-	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 )
 
-// The names of what [TrainWorkflow] answers.
+// The names of the queries that [TrainWorkflow] answers.
 const (
 	// QueryProgress returns a [Progress].
 	QueryProgress = "progress"
-	// UpdateStop ends the run after the cycle it is in, as paused; it returns a [Progress].
-	UpdateStop = "stop"
-	// UpdateExtend takes the new number of cycles of the whole run and returns a [Progress]. It names the total rather than
-	// the increase, so that saying it twice is saying it once.
-	UpdateExtend = "extend"
+	// QuerySummary returns it in a sentence, for a person who looks at Temporal's own pages.
+	QuerySummary = "summary"
 )
 
 // Phase is what a run is doing. Values are seen by clients; append only.
@@ -36,6 +31,8 @@ const (
 	PhaseFinal      Phase = "final"
 	PhasePublish    Phase = "publish"
 	PhaseFinished   Phase = "finished"
+	// PhasePaused is between two cycles, on request.
+	PhasePaused Phase = "paused"
 )
 
 // noVersion is the head of a run before its supervised start.
@@ -59,6 +56,14 @@ type Progress struct {
 	Started time.Time `json:"started"`
 	// Stopping is true once a stop has been asked for.
 	Stopping bool `json:"stopping,omitempty"`
+	// Interrupted is true where the cycle under way is not waited for.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// Paused is true from when it is asked for; Phase says whether the run has come to it.
+	Paused bool `json:"paused,omitempty"`
+	// RollBack is the version that the run goes back to after the cycle under way; nil for none.
+	RollBack *int `json:"roll_back,omitempty"`
+	// Changes are the settings that this execution was asked to change.
+	Changes []activities.Changed `json:"changes,omitempty"`
 	// Alarm says why the run is stopping where nobody asked for it.
 	Alarm string `json:"alarm,omitempty"`
 	// Start are the evaluations of version 0, Latest the newest ones of a later version.
@@ -71,45 +76,45 @@ type Progress struct {
 	Reason string            `json:"reason,omitempty"`
 }
 
-// handle answers queries and updates from now on. The handlers never wait, so none is ever half done.
-func (t *training) handle(ctx workflow.Context) error {
-	if err := workflow.SetQueryHandler(ctx, QueryProgress, func() (Progress, error) { return t.state, nil }); err != nil {
-		return err
-	}
-	err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop,
-		func(workflow.Context) (Progress, error) {
-			t.state.Stopping = true
-			return t.state, nil
-		},
-		workflow.UpdateHandlerOptions{Validator: func() error { return t.open("stop") }})
-	if err != nil {
-		return err
-	}
-	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateExtend,
-		func(_ workflow.Context, cycles int) (Progress, error) {
-			t.state.Cycles = cycles
-			return t.state, nil
-		},
-		workflow.UpdateHandlerOptions{Validator: func(cycles int) error {
-			if cycles < t.state.Cycles {
-				return refuse("extend run %s to %d cycles: it has %d already", t.input.Run, cycles, t.state.Cycles)
-			}
-			return t.open("extend")
-		}})
-}
-
-// open refuses what comes too late to have an effect.
-func (t *training) open(what string) error {
+// String is the progress in a sentence.
+func (p Progress) String() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	switch {
-	case t.state.Phase == PhasePublish || t.state.Phase == PhaseFinished:
-		return refuse("%s run %s: its cycles are over", what, t.input.Run)
-	case what == "stop" && t.state.Version >= t.state.Cycles:
-		return refuse("stop run %s: all %d cycles are done and the result is being measured", t.input.Run, t.state.Cycles)
+	case p.Status != "":
+		add("%s after %d of %d cycles", p.Status, max(p.Version, 0), p.Cycles)
+	case p.Phase == PhaseRollout:
+		add("cycle %d of %d, %d of %d shards are sampled", p.Version+1, p.Cycles, p.ShardsDone, p.Shards)
+	case p.Phase == PhaseScore, p.Phase == PhaseUpdate:
+		add("cycle %d of %d, at its %s", p.Version+1, p.Cycles, p.Phase)
 	default:
-		return nil
+		add("%s, %d of %d cycles are done", p.Phase, max(p.Version, 0), p.Cycles)
 	}
-}
-
-func refuse(format string, args ...any) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), activities.ErrorInvalid, nil)
+	if p.Reason != "" {
+		add("%s", p.Reason)
+	}
+	if p.Last != nil {
+		add("cycle %d earned %.3f with %d of %d right", p.Last.Iteration+1, p.Last.Score.Reward, p.Last.Score.Outcomes.Right,
+			p.Last.Score.Trajectories)
+	}
+	if n := len(p.Latest); n > 0 {
+		add("version %d has %.1f%% right of %s, %s", p.Latest[0].Version, 100*p.Latest[0].Accuracy(), p.Latest[0].Split, p.Latest[0].Mode)
+	}
+	if p.Status == "" {
+		switch {
+		case p.Interrupted:
+			add("stopping now")
+		case p.Stopping:
+			add("stopping after this cycle")
+		case p.Paused && p.Phase != PhasePaused:
+			add("pausing after this cycle")
+		}
+		if p.RollBack != nil {
+			add("going back to version %d after this cycle", *p.RollBack)
+		}
+	}
+	for _, c := range p.Changes {
+		add("%s", c)
+	}
+	return p.Name + ": " + strings.Join(parts, "; ")
 }

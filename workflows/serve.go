@@ -5,28 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
 )
 
 // Service says which work a process takes.
 type Service struct {
-	// Queues are those polled, each once; empty means all three. Every queue needs a process that polls it, or runs wait.
+	// Queues are those polled, each once; empty means all. Every queue needs a process that polls it, or runs wait. See [Queues].
 	Queues []string
 	// Rollouts is how many activities of [QueueRollout] run at once, >= 0; 0 means 1.
 	Rollouts int
+	// Drain is how long activities under way may go on once Serve is to end, >= 0, before they are told to stop; 0 stops them at once.
+	Drain time.Duration
 	// Activities is the struct whose exported methods are the activities: *activities.Activities, or a double in a test.
 	Activities any
 }
 
-// AllQueues are the queues that together take all of hone's work.
-func AllQueues() []string { return []string{QueueControl, QueueRollout, QueueTrain} }
-
-// Serve takes work from Temporal until ctx ends, and then gives back what is unfinished: activities are told to stop, and
-// their next attempt goes to whoever serves next. It returns within a few seconds, nil unless a worker could not start or failed for good.
+// Serve takes work from Temporal until ctx ends, and then gives back what is unfinished: it takes nothing new, activities have s.Drain to
+// end by themselves and are then told to stop, and their next attempt goes to whoever serves next. It returns within a few seconds of that, nil
+// unless a worker could not start or failed for good.
 func Serve(ctx context.Context, c client.Client, s Service) error {
 	queues := s.Queues
 	if len(queues) == 0 {
@@ -45,8 +47,11 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 	}
 	for _, queue := range queues {
 		options := WorkerOptions()
+		options.Interceptors = append(options.Interceptors, new(activities.Observer))
+		options.WorkerStopTimeout = s.Drain + stopTimeout
+		options.BackgroundActivityContext = activities.WithDrain(context.WithoutCancel(ctx), s.Drain)
 		switch queue {
-		case QueueControl:
+		case QueueControl, QueueReward:
 		case QueueRollout:
 			options.MaxConcurrentActivityExecutionSize = max(1, s.Rollouts)
 		case QueueTrain:
@@ -56,6 +61,8 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 			return fmt.Errorf("task queue %q: want one of %v: %w", queue, AllQueues(), hone.ErrInvalid)
 		}
 		options.OnFatalError = func(err error) { fail(fmt.Errorf("worker of queue %s: %w", queue, err)) }
+		// Values alone: activities end when the worker tells them to, not when ctx does.
+		options.BackgroundActivityContext = context.WithoutCancel(ctx)
 		w := worker.New(c, queue, options)
 		if queue == QueueControl {
 			Register(w)

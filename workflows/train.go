@@ -21,6 +21,10 @@ type TrainInput struct {
 	// Config is the whole resolved configuration. The workflow only passes it on, to be stored with the run.
 	Config json.RawMessage `json:"config,omitempty"`
 	Plan   Plan            `json:"plan"`
+	// Preset is the name of the configuration that the run was started with, for people; it may be "".
+	Preset string `json:"preset,omitempty"`
+	// Attributes is true where the server has the search attributes; [StartTrain] finds out.
+	Attributes bool `json:"attributes,omitempty"`
 	// Carry is what an execution hands to the one that continues it; callers leave it nil.
 	Carry *Carry `json:"carry,omitempty"`
 }
@@ -34,8 +38,10 @@ type Carry struct {
 	Started time.Time `json:"started"`
 	// Cycles is the plan's number with all extensions.
 	Cycles int `json:"cycles"`
-	// Stopping is a request to stop that came too late for the execution before.
+	// Stopping is a request to stop that came too late for the execution before, Paused and RollBack are those to wait and to go back.
 	Stopping bool `json:"stopping,omitempty"`
+	Paused   bool `json:"paused,omitempty"`
+	RollBack *int `json:"roll_back,omitempty"`
 	// Start are the evaluations of version 0, Latest the newest ones of a later version, and Last the newest cycle.
 	Start  []activities.Evaluation `json:"start,omitempty"`
 	Latest []activities.Evaluation `json:"latest,omitempty"`
@@ -64,7 +70,7 @@ type TrainResult struct {
 }
 
 // TrainWorkflow trains one run until its plan is done: supervised start, then cycles of rollout, score and update, with evaluations at
-// both ends and in between. It answers the query [QueryProgress] and the updates [UpdateStop] and [UpdateExtend].
+// both ends and in between. It answers the queries [QueryProgress] and [QuerySummary] and the updates from [UpdateStop] to [UpdateRollBack].
 //
 // It ends with an error only after the run's status says so too: failed, with the reason, or cancelled.
 func TrainWorkflow(ctx workflow.Context, in TrainInput) (TrainResult, error) {
@@ -72,11 +78,22 @@ func TrainWorkflow(ctx workflow.Context, in TrainInput) (TrainResult, error) {
 	if err != nil {
 		return TrainResult{}, err
 	}
-	result, err := t.run(ctx)
-	if err == nil || workflow.IsContinueAsNewError(err) {
-		return result, err
+	work, interrupt := workflow.WithCancel(ctx)
+	t.interrupt = interrupt
+	result, err := t.run(work)
+	if err != nil && t.state.Interrupted && ctx.Err() == nil && temporal.IsCanceledError(err) {
+		result, err = t.pause(ctx)
 	}
-	return TrainResult{}, t.conclude(ctx, err)
+	if err != nil && !workflow.IsContinueAsNewError(err) {
+		result, err = TrainResult{}, t.conclude(ctx, err)
+	}
+	// An update that was accepted is answered, whatever has become of the run.
+	patient, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	if e := workflow.Await(patient, func() bool { return workflow.AllHandlersFinished(ctx) }); e != nil {
+		return result, errors.Join(err, e)
+	}
+	return result, err
 }
 
 // training is one execution of the workflow.
@@ -84,6 +101,8 @@ type training struct {
 	input TrainInput
 	// state is what the progress query answers.
 	state Progress
+	// interrupt ends the work under way.
+	interrupt func()
 	// manifest is the digest of the head.
 	manifest string
 	// act is nil: only its methods' names are used.
@@ -101,6 +120,7 @@ func newTraining(ctx workflow.Context, in TrainInput) (*training, error) {
 	}
 	if c := in.Carry; c != nil {
 		t.state.Started, t.state.Cycles, t.state.Stopping = c.Started, c.Cycles, c.Stopping
+		t.state.Paused, t.state.RollBack = c.Paused, c.RollBack
 		t.state.Start, t.state.Latest, t.state.Last = c.Start, c.Latest, c.Last
 	}
 	if err := t.handle(ctx); err != nil {
@@ -205,12 +225,20 @@ func (t *training) result(ctx workflow.Context, status activities.Status) TrainR
 	}
 }
 
-// finish sets the run's status.
-func (t *training) finish(ctx workflow.Context, status activities.Status, reason string) error {
+// setStatus writes the run's status into its record.
+func (t *training) setStatus(ctx workflow.Context, status activities.Status, reason string) error {
 	err := workflow.ExecuteActivity(call{QueueControl, time.Minute, "set status " + string(status)}.context(ctx),
 		t.act.Finish, activities.FinishInput{Run: t.state.Run, Status: status, Reason: reason}).Get(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("set status %s: %w", status, err)
+	}
+	return t.tell(ctx, status)
+}
+
+// finish sets the status with which the run ends.
+func (t *training) finish(ctx workflow.Context, status activities.Status, reason string) error {
+	if err := t.setStatus(ctx, status, reason); err != nil {
+		return err
 	}
 	t.state.Phase, t.state.Status, t.state.Reason = PhaseFinished, status, reason
 	return nil

@@ -16,7 +16,7 @@ func (b *bench) sample(ctx context.Context) error {
 		return err
 	}
 	vocab := params.Config().Vocab
-	engine, err := decode.New(params, endless{vocab}, b.set, decode.Options{MaxLive: b.Batch})
+	engine, err := decode.New(params, endless{vocab}, b.set, decode.Options{MaxLive: b.Batch, Precision: decode.Precision(b.Precision)})
 	if err != nil {
 		return err
 	}

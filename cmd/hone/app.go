@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -28,11 +29,14 @@ type app struct {
 	understood bool
 	// parted is set once an interrupted command has said how to go on.
 	parted bool
+	// drain is what a worker takes to stop in order beyond [stopPatience], in nanoseconds.
+	drain atomic.Int64
 
 	dataDir          string
 	databaseURL      string
 	temporalAddress  string
 	temporalSpace    string
+	temporalTLS      tlsFlags
 	postgresBinaries string
 	json             bool
 	verbose          bool
@@ -51,6 +55,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	case errors.Is(err, errChanged):
 		return exitChanged
+	case errors.Is(err, errUnsound):
+		fmt.Fprintf(a.stderr, "hone: %s\n", describe(err))
+		return exitUnsound
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		if !a.parted {
 			fmt.Fprintf(a.stderr, "hone: %s\n", errInterrupted)
@@ -81,14 +88,21 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		"folder of weights and of the private servers (default $HONE_DATA_DIR, else "+a.defaultDataDir()+")")
 	flags.StringVar(&a.databaseURL, "database-url", "",
 		"address of a Postgres of yours, postgres://... (default $DATABASE_URL, else a private server)")
-	flags.StringVar(&a.temporalAddress, "temporal-address", "", "host:port of a Temporal of yours (default a private server)")
-	flags.StringVar(&a.temporalSpace, "temporal-namespace", "default", "Temporal's namespace")
+	flags.StringVar(&a.temporalAddress, "temporal-address", "",
+		"host:port of a Temporal of yours (default $TEMPORAL_ADDRESS, else a private server)")
+	flags.StringVar(&a.temporalSpace, "temporal-namespace", "", "Temporal's namespace (default $TEMPORAL_NAMESPACE, else "+defaultNamespace+")")
+	a.temporalTLS.register(flags)
 	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
-	root.AddCommand(a.trainCommand(), a.runsCommand(), a.statusCommand(), a.evalCommand(), a.solveCommand(), a.treeCommand(),
-		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.serverCommand(),
-		a.doctorCommand(), a.versionCommand())
+	root.AddCommand(
+		a.trainCommand(), a.workerCommand(),
+		a.runsCommand(), a.statusCommand(), a.verifyCommand(),
+		a.evalCommand(), a.solveCommand(), a.treeCommand(),
+		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(),
+		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
+		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
+	)
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -98,12 +98,27 @@ func (d data) requireSpace() error {
 	return err
 }
 
+// inspect keeps a file beside a run's configuration, for a person to look at.
+func (d data) inspect(run, name string, content []byte) error {
+	at := filepath.Dir(d.config(run))
+	err := os.MkdirAll(at, 0o755)
+	if err == nil {
+		err = writeFile(filepath.Join(at, name), content, 0o644)
+	}
+	if err != nil {
+		return d.fail(err)
+	}
+	return nil
+}
+
 // role is what the owner of a data directory is doing with it.
 type role string
 
 const (
 	roleTrain  role = "train"
 	roleServer role = "server"
+	// roleWork is a worker, which uses servers and runs none.
+	roleWork role = "worker"
 	// roleLook is a command that reads the record and leaves.
 	roleLook role = "look"
 )

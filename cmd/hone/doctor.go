@@ -111,7 +111,7 @@ func checkKernels() finding {
 	if err != nil {
 		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "unset HONE_KERNELS to take the best that this machine has"}
 	}
-	f.Found = set.Fingerprint() + ", self-check passed"
+	f.Found = set.Fingerprint() + ", bfloat16 by " + set.BFloat16Kernels() + ", self-check passed"
 	began := time.Now()
 	if err := set.SelfCheck(); err != nil {
 		return finding{Check: "kernels", Health: broken, Found: describe(err), Do: "HONE_KERNELS=portable does without assembly and libraries"}
@@ -228,14 +228,18 @@ func (a *app) checkPostgres(ctx context.Context, dir string) (url string, f find
 
 func (a *app) checkTemporal(ctx context.Context, url string) finding {
 	began := time.Now()
-	if a.temporalAddress != "" {
-		s := &servers{app: a, temporalAddress: a.temporalAddress, temporalSpace: a.temporalSpace, log: quietLog()}
+	profile, err := a.temporalProfile()
+	if err != nil {
+		return finding{Check: "temporal", Health: broken, Found: describe(err)}
+	}
+	if profile.Address != "" {
+		s := &servers{app: a, temporalAddress: profile.Address, temporalSpace: profile.Namespace, profile: profile, log: quietLog()}
 		c, err := s.dial(ctx)
 		if err != nil {
 			return finding{Check: "temporal", Health: broken, Found: describe(err), Do: "check --temporal-address and --temporal-namespace"}
 		}
 		c.Close()
-		found := fmt.Sprintf("yours at %s answers, in %s", a.temporalAddress, duration(time.Since(began)))
+		found := fmt.Sprintf("yours at %s answers, in %s", profile.Address, duration(time.Since(began)))
 		return finding{Check: "temporal", Health: healthy, Found: found}
 	}
 	if a.databaseURL != "" || a.getenv("DATABASE_URL") != "" {

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hone-rl/hone/reward/codetest/sandbox"
 	"github.com/hone-rl/hone/storage/pglocal"
 )
 
@@ -28,6 +29,9 @@ import (
 const asCommand = "HONE_E2E_COMMAND"
 
 func TestMain(m *testing.M) {
+	if code, is := sandbox.Init(); is {
+		os.Exit(code)
+	}
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
@@ -145,6 +149,7 @@ type event struct {
 	Weights string `json:"weights"`
 	Text    string `json:"text"`
 	Version int    `json:"version"`
+	Health  string `json:"health"`
 }
 
 func events(t *testing.T, out string) []event {

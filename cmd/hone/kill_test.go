@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/verify"
 )
 
 // record is all that a run left, as text, but for times: two runs of one seed have the same.
@@ -113,4 +115,15 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 	out = events(t, succeed(t, broken.train()...))
 	require.Equal(t, last.Weights, out[len(out)-1].Weights)
 	require.Equal(t, record(t, whole), record(t, broken))
+	require.Equal(t, verified(t, whole).Digest, verified(t, broken).Digest)
+}
+
+// verified is the check of a directory's only run, in which all must hold.
+func verified(t *testing.T, p place) verify.Report {
+	t.Helper()
+	var reports []verify.Report
+	require.NoError(t, json.Unmarshal([]byte(succeed(t, "verify", "--json", "--data-dir", p.dir)), &reports))
+	require.Len(t, reports, 1)
+	require.Empty(t, reports[0].Faults)
+	return reports[0]
 }

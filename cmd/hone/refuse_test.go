@@ -130,6 +130,10 @@ func TestRecordThatCannotBeUsed(t *testing.T) {
 	refuse(t, command(t, "solve", "4 5 6 10", "--data-dir", p.dir), weights, "corrupt")
 	refuse(t, command(t, p.train("--cycles", "2")...), weights, "corrupt")
 	require.Contains(t, succeed(t, "status", "--data-dir", p.dir), "failed, 1 of ")
+	found := call(t, "verify", "--data-dir", p.dir)
+	require.Equal(t, exitUnsound, found.code)
+	require.Contains(t, found.out, "fault    version 1, weights: blob "+weights)
+	require.Equal(t, "hone: the record does not hold together: 1 fault\n", found.err)
 	flip()
 
 	// Questions that make no sense.
@@ -213,7 +217,11 @@ func TestServersApart(t *testing.T) {
 	require.Len(t, filter(remain(t, p.dir), "-D"), 1, "Postgres is still there")
 
 	succeed(t, p.train()...)
-	require.Equal(t, "succeeded", statusOf(t, p).Status)
+	before := statusOf(t, p)
+	require.Equal(t, "succeeded", before.Status)
+	again := events(t, succeed(t, p.train()...))
+	require.Equal(t, "tiny-1 is finished, with all its 12 cycles: nothing to do (more with --cycles)", again[0].Text)
+	require.Equal(t, before, statusOf(t, p), "the same command once more did nothing")
 	refuse(t, command(t, "server", "--data-dir", p.dir), "is in use by process", "hone server")
 	code, took := s.end(t, syscall.SIGINT)
 	require.Equal(t, exitInterrupted, code)

@@ -27,6 +27,7 @@ func (t *training) resolve(ctx context.Context, r request) error {
 		if t.config.Task != game24.Name {
 			t.keep = nil
 		}
+		t.config.Game24.Yao = t.keep
 		return nil
 	}
 	if err != nil {
@@ -61,7 +62,7 @@ func (r request) describes() bool { return !r.layers[0].typed }
 // for. Whatever was said that contradicts the job is [hone.ErrInvalid].
 func (t *training) resumed(r request, job activities.Job) (config, error) {
 	c, known := defaultConfig(), job.Cycles
-	if last := t.lastConfig(); last != nil {
+	if last := t.servers.data.lastConfig(t.name); last != nil {
 		known = last.Plan.Cycles
 		if len(r.layers) == 0 || !r.describes() {
 			c = *last
@@ -99,8 +100,8 @@ func (t *training) resumed(r request, job activities.Job) (config, error) {
 
 // lastConfig is what the run was last started with, nil where that was on another machine or is damaged: of the plan there is
 // no other record, and the job is in the database.
-func (t *training) lastConfig() *config {
-	path := t.servers.data.config(t.name)
+func (d data) lastConfig(run string) *config {
+	path := d.config(run)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -33,8 +35,10 @@ func (a *app) scoreCommand() *cobra.Command {
 		Short: "Score completions from anywhere, layer by layer",
 		Long: `score reads samples, one JSON object a line, and writes each with what a reward stack finds. It needs no database.
 
-A line holds "problem" (a puzzle, or the question), "completion", and for tasks in words "reference", the right answer. With
-"step_tokens" it says how many tokens each step took; without, a step counts as one. Other fields are passed through.
+A line holds "problem" (a puzzle, or the question), "completion", and for tasks in words "reference", the right answer; for programs
+"tests", a list like [{"stdin": "1 2", "stdout": "3"}, {"assert": "assert add(1, 2) == 3"}], in which "visible": true marks what was shown
+to the policy. With "step_tokens" it says how many tokens each step took; without, a step counts as one. With "wall_seconds" and
+"memory_bytes" it says what the answer took, for the layer resources. Other fields are passed through.
 
 A line out has "outcome", "reward" (the total) and "breakdown" (layers, each with its terms and reasons) besides, or "error" and "line"
 where the line in could not be scored; the others are scored all the same, and the exit code is 1. "-" reads standard input.
@@ -200,28 +204,15 @@ func (s *scorer) score(ctx context.Context, one *sample) error {
 	if err := json.Unmarshal(one.text, &one.fields); err != nil || one.fields == nil {
 		return fmt.Errorf("want a JSON object: %w: %w", errors.Join(err), hone.ErrInvalid)
 	}
-	text := make(map[string]string)
-	for _, name := range []string{"problem", "completion", "reference"} {
-		raw, ok := one.fields[name]
-		if !ok {
-			continue
-		}
-		var value string
-		if err := json.Unmarshal(raw, &value); err != nil {
-			var number json.Number // a reference may be 72
-			if name != "reference" || json.Unmarshal(raw, &number) != nil {
-				return fmt.Errorf("field %q is %s, want text: %w", name, raw, hone.ErrInvalid)
-			}
-			value = number.String()
-		}
-		text[name] = value
+	text, err := one.texts()
+	if err != nil {
+		return err
 	}
 	for _, name := range []string{"problem", "completion"} {
 		if _, ok := text[name]; !ok {
 			return fmt.Errorf("field %q is missing: %w", name, hone.ErrInvalid)
 		}
 	}
-	var err error
 	reference, given := text["reference"]
 	poser, words := s.task.(task.Poser)
 	if words && given {
@@ -239,8 +230,58 @@ func (s *scorer) score(ctx context.Context, one *sample) error {
 	if err != nil {
 		return err
 	}
-	one.breakdown, err = s.stack.Score(ctx, one.problem, traj)
+	used, err := one.usage()
+	if err != nil {
+		return err
+	}
+	one.breakdown, err = s.stack.Score(reward.WithUsage(ctx, used), one.problem, traj)
 	return err
+}
+
+// texts are the fields that say what to score; a reference may be a number, and the tests of a program are one.
+func (one *sample) texts() (map[string]string, error) {
+	text := make(map[string]string)
+	for _, name := range []string{"problem", "completion", "reference"} {
+		raw, ok := one.fields[name]
+		if !ok {
+			continue
+		}
+		var value string
+		if err := json.Unmarshal(raw, &value); err != nil {
+			var number json.Number // a reference may be 72
+			if name != "reference" || json.Unmarshal(raw, &number) != nil {
+				return nil, fmt.Errorf("field %q is %s, want text: %w", name, raw, hone.ErrInvalid)
+			}
+			value = number.String()
+		}
+		text[name] = value
+	}
+	if raw, ok := one.fields["tests"]; ok {
+		if _, also := text["reference"]; !also && bytes.HasPrefix(raw, []byte("[")) {
+			text["reference"] = string(raw)
+		}
+	}
+	return text, nil
+}
+
+// usage is what the line says that the answer took.
+func (one *sample) usage() (used reward.Usage, err error) {
+	for _, name := range []string{"wall_seconds", "memory_bytes"} {
+		raw, ok := one.fields[name]
+		if !ok {
+			continue
+		}
+		var value float64
+		if json.Unmarshal(raw, &value) != nil || !(value >= 0 && value < 1<<53) {
+			return used, fmt.Errorf("field %q is %s, want a number of at least 0: %w", name, raw, hone.ErrInvalid)
+		}
+		if name == "memory_bytes" {
+			used.Memory = int64(value)
+			continue
+		}
+		used.Wall = time.Duration(min(value*float64(time.Second), math.MaxInt64/2))
+	}
+	return used, nil
 }
 
 // trajectory is the completion in steps, a token each unless the line says how many.

@@ -142,3 +142,34 @@ layers:
 	require.Equal(t, "2", string(lines[1]["reward"]))
 	require.Equal(t, "0", string(lines[2]["reward"]))
 }
+
+// TestScoreRunsPrograms scores programs in a shell, since every system has one, and what they took as measured elsewhere.
+func TestScoreRunsPrograms(t *testing.T) {
+	t.Parallel()
+	stack := filepath.Join(t.TempDir(), "stack.yaml")
+	require.NoError(t, os.WriteFile(stack, []byte(`
+layers:
+  - layer: codetest
+    weight: 1
+    codetest: {file: program, command: [sh, program], wall_seconds: 20, cpu_seconds: 2}
+  - {layer: resources, weight: 0.1, resources: {wall_seconds: 100, memory_mib: 0, span: 1}}
+`), 0o600))
+	lines, c := scoreLines(t, `{"problem":"Add.","tests":[{"stdin":"1 2","stdout":"3"}],"completion":"`+"```\\nread a b; echo $((a + b))\\n```"+`"}
+{"problem":"Add.","tests":[{"stdin":"1 2","stdout":"3"}],"completion":"`+"```\\necho 4\\n```"+`","wall_seconds":1}
+{"problem":"Add.","tests":[{"stdin":"1 2"}],"completion":""}
+{"problem":"Add.","tests":[{"stdout":"3"}],"completion":"","memory_bytes":-1}
+{"problem":"Add.","completion":""}
+`, "--task", "program", "--reward", stack)
+	if strings.Contains(c.out, "unavailable") {
+		t.Skip("no sandbox is to be had here: ", c.out)
+	}
+	require.Equal(t, 1, c.code)
+	require.Len(t, lines, 5)
+	require.JSONEq(t, `"right"`, string(lines[0]["outcome"]))
+	require.Contains(t, string(lines[0]["breakdown"]), " s, 100 are allowed")
+	require.JSONEq(t, `"wrong"`, string(lines[1]["outcome"]))
+	require.Contains(t, string(lines[1]["breakdown"]), "passes 0 of 1 tests; test 1 prints")
+	require.Contains(t, string(lines[2]["error"]), "test 1: want either stdout or assert")
+	require.Contains(t, string(lines[3]["error"]), "memory_bytes")
+	require.Contains(t, string(lines[4]["error"]), "reference")
+}

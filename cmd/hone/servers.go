@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.temporal.io/sdk/client"
-	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/contrib/envconfig"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/storage/pglocal"
+	"github.com/hone-rl/hone/workflows"
 	"github.com/hone-rl/hone/workflows/temporallocal"
 )
 
@@ -40,6 +40,8 @@ type servers struct {
 	databaseURL     string
 	temporalAddress string
 	temporalSpace   string
+	// profile is how to reach a Temporal of the user's.
+	profile envconfig.ClientConfigProfile
 }
 
 // openServers finds or starts Postgres for a command of the given role. Close must be called, also after an interruption.
@@ -48,7 +50,11 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &servers{app: a, data: d, databaseURL: a.databaseURL, temporalAddress: a.temporalAddress, temporalSpace: a.temporalSpace}
+	s := &servers{app: a, data: d, databaseURL: a.databaseURL}
+	if s.profile, err = a.temporalProfile(); err != nil {
+		return nil, err
+	}
+	s.temporalAddress, s.temporalSpace = s.profile.Address, s.profile.Namespace
 	if s.databaseURL == "" {
 		s.databaseURL = a.getenv("DATABASE_URL")
 	}
@@ -76,6 +82,15 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 	if as == roleLook && !d.used() {
 		return nil, fmt.Errorf("%w in %s yet; start one with: %s: %w",
 			errNoRuns, d.path, a.propose("train", "--preset", "demo"), hone.ErrNotFound)
+	}
+	if as == roleWork {
+		r, ok := d.served()
+		if !ok {
+			return s, fmt.Errorf("nothing serves %s; give --database-url and --temporal-address, or start: %s: %w",
+				d.path, a.propose("server"), hone.ErrUnavailable)
+		}
+		s.joined = &r
+		return s, s.join()
 	}
 	if s.own, s.joined, err = d.claim(ctx, as); err != nil {
 		return nil, err
@@ -139,7 +154,9 @@ func (s *servers) startTemporal(ctx context.Context, port int) error {
 		at = s.postgres.URL("postgres")
 	}
 	var err error
-	s.temporal, err = temporallocal.Start(ctx, temporallocal.Options{URL: at, Namespace: s.temporalSpace, Port: port, Logger: s.log})
+	s.temporal, err = temporallocal.Start(ctx, temporallocal.Options{
+		URL: at, Namespace: s.temporalSpace, Port: port, Logger: s.log, SearchAttributes: workflows.SearchAttributes(),
+	})
 	if err != nil {
 		return fmt.Errorf("private Temporal: %w", err)
 	}
@@ -164,18 +181,6 @@ func (s *servers) lost() <-chan struct{} {
 		return nil
 	}
 	return s.postgres.Done()
-}
-
-// dial connects to Temporal.
-func (s *servers) dial(ctx context.Context) (client.Client, error) {
-	c, err := client.DialContext(ctx, client.Options{
-		HostPort: s.temporalAddress, Namespace: s.temporalSpace, Logger: sdklog.NewStructuredLogger(s.log),
-		Identity: fmt.Sprintf("hone %d", os.Getpid()),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("server of Temporal at %s: %w: %w", s.temporalAddress, hone.ErrUnavailable, err)
-	}
-	return c, nil
 }
 
 // access is what a command does with the record.

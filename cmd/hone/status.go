@@ -53,7 +53,7 @@ func (a *app) status(ctx context.Context, s *servers, store *storage.Store, name
 	if err != nil {
 		return err
 	}
-	if run.Status == storage.StatusRunning {
+	if run.Status == storage.StatusRunning || run.Status == storage.StatusPaused {
 		r.Live = s.live(ctx, run.Name)
 	}
 	r.Status = statusName(run, r.Live != nil)

@@ -13,6 +13,7 @@ import (
 	"github.com/hone-rl/hone/task/gsm8k"
 	"github.com/hone-rl/hone/task/integer"
 	"github.com/hone-rl/hone/task/latex"
+	"github.com/hone-rl/hone/task/program"
 )
 
 // openers make each task under its default configuration.
@@ -23,6 +24,7 @@ func openers() map[string]func() (task.Task, error) {
 		gsm8k.Name:     func() (task.Task, error) { return gsm8k.New(nil), nil },
 		choice.Name:    func() (task.Task, error) { return choice.New(), nil },
 		integer.Name:   func() (task.Task, error) { return integer.New(), nil },
+		program.Name:   func() (task.Task, error) { return program.New(), nil },
 		latex.Name:     func() (task.Task, error) { return latex.New(), nil },
 	}
 }

@@ -22,6 +22,7 @@ type trainFlags struct {
 	cycles         int
 	run            string
 	yao            string
+	noWorker       bool
 
 	seedGiven, cyclesGiven bool
 }
@@ -53,6 +54,7 @@ An update learns by PPO, or as --set algorithm=rejection, dpo or supervised says
 	flags.StringVar(&f.run, "run", "", "name of the run (default: the preset's or the file's name with the seed, such as demo-1)")
 	flags.StringVar(&f.yao, "yao", "",
 		"24.csv of Yao et al. 2023, whose test puzzles are kept out of training (default $HONE_SHARED/data/game24/24.csv)")
+	flags.BoolVar(&f.noWorker, "no-worker", false, "leave the work to the processes of hone worker, and only start and follow the run")
 	cmd.MarkFlagsMutuallyExclusive("preset", "config")
 	return cmd
 }
@@ -134,12 +136,16 @@ func (a *app) train(ctx context.Context, f trainFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	if f.noWorker && s.own != nil {
+		return fmt.Errorf("--no-worker leaves the work to others, and nobody else reaches the private servers of this process; give "+
+			"--database-url and --temporal-address, or start %s and %s: %w", a.propose("server"), a.propose("worker"), hone.ErrInvalid)
+	}
 	store, err := s.store(ctx, accessTrain)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	t := &training{app: a, servers: s, store: store, puzzles: puzzles, began: began}
+	t := &training{app: a, servers: s, store: store, puzzles: puzzles, began: began, apart: f.noWorker}
 	if err := t.resolve(ctx, r); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +26,8 @@ type training struct {
 
 	name   string
 	config config
+	// apart is true where the work is left to workers elsewhere.
+	apart bool
 	// stored is the run as it was found; nil for a new one. head is its newest version, -1 for none.
 	stored *storage.Run
 	head   int
@@ -73,7 +74,8 @@ func (t *training) run(ctx context.Context) error {
 		return d.fail(err)
 	}
 	act := activities.New(activities.Deps{
-		Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit, Inspect: t.inspect,
+		Store: t.store, Blobs: blobs, Kernels: kernels, Yao: t.keep, Commit: thisBuild().Commit,
+		Inspect: func(_ hone.RunID, name string, content []byte) error { return d.inspect(t.name, name, content) },
 	})
 	t.view = t.app.newView()
 	t.introduce(kernels)
@@ -90,15 +92,6 @@ func (t *training) run(ctx context.Context) error {
 	return t.conclude(ctx, ends)
 }
 
-// inspect keeps a file beside the run's configuration, for a person to look at.
-func (t *training) inspect(_ hone.RunID, name string, content []byte) error {
-	d := t.servers.data
-	if err := writeFile(filepath.Join(filepath.Dir(d.config(t.name)), name), content, 0o644); err != nil {
-		return d.fail(err)
-	}
-	return nil
-}
-
 // introduce says what is going to happen, and with what.
 func (t *training) introduce(kernels *kernel.Set) {
 	state := "a new run"
@@ -109,6 +102,10 @@ func (t *training) introduce(kernels *kernel.Set) {
 		}
 	}
 	t.view.note(fmt.Sprintf("run %s: %s", t.name, state))
+	if t.apart {
+		t.view.note(fmt.Sprintf("the workers of Temporal at %s do the work", t.servers.temporalAddress))
+		return
+	}
 	t.view.note(fmt.Sprintf("data in %s, kernels %s", t.servers.data.path, kernels.Name()))
 	if need, left, ok := t.needsSpace(); ok && left < need {
 		t.view.note(fmt.Sprintf("the weights of all versions will take %.1f GB, and only %.1f GB are free; when the disk is full the run waits",
@@ -161,11 +158,13 @@ func (t *training) serve(ctx context.Context, act *activities.Activities) (workf
 	defer cancel(nil)
 	var result workflows.TrainResult
 	var group errgroup.Group
-	group.Go(func() error {
-		err := workflows.Serve(ctx, c, workflows.Service{Activities: act, Rollouts: 1})
-		cancel(err)
-		return err
-	})
+	if !t.apart {
+		group.Go(func() error {
+			err := workflows.Serve(ctx, c, workflows.Service{Activities: act, Rollouts: 1})
+			cancel(err)
+			return err
+		})
+	}
 	group.Go(func() error {
 		select {
 		case <-t.servers.lost():
@@ -187,7 +186,11 @@ func (t *training) serve(ctx context.Context, act *activities.Activities) (workf
 		t.view.close()
 		if errors.Is(context.Cause(ctx), errInterrupted) {
 			// Before the workers and the servers have stopped, which takes a moment.
-			fmt.Fprintf(t.app.stderr, "hone: stopping; nothing is lost. To go on: %s\n", t.app.again())
+			says := "stopping; nothing is lost. To go on"
+			if t.apart {
+				says = "the workers go on with the run. To follow it again"
+			}
+			fmt.Fprintf(t.app.stderr, "hone: %s: %s\n", says, t.app.again())
 			t.app.parted = true
 		}
 		return err

@@ -56,6 +56,8 @@ func phaseName(p workflows.Phase) string {
 		return "final evaluation"
 	case workflows.PhaseEvaluate:
 		return "evaluation"
+	case workflows.PhasePaused:
+		return "paused, until hone resume"
 	default:
 		return string(p)
 	}

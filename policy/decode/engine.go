@@ -40,6 +40,8 @@ type Options struct {
 	// >= 0; 0 means 256 MiB. Live sequences take more if they need more: at most MaxLive times the context. A position takes
 	// 2 * layers * key/value heads * head width * 4 bytes, which is 2.5 KiB for the 1M preset.
 	CacheBytes int
+	// Precision is what weights are rounded to; "" is Float32.
+	Precision Precision
 }
 
 // The defaults. 512 live sequences of the 1M preset's usual 56 tokens hold below 100 MB; the rate hardly depends on their
@@ -94,6 +96,9 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 	if opts.CacheBytes < 0 {
 		return nil, fmt.Errorf("cache of %d bytes: want 1 or more, or 0 for %d: %w", opts.CacheBytes, defaultCacheBytes, hone.ErrInvalid)
 	}
+	if err := opts.Precision.Validate(); err != nil {
+		return nil, err
+	}
 	maxLive := cmp.Or(opts.MaxLive, defaultMaxLive)
 	shape := cacheShape{layers: config.Layers, heads: config.KVHeads, width: config.Width / config.Heads}
 	e := &Engine{
@@ -101,7 +106,7 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 		limits:    limits{vocab: config.Vocab, context: config.Context},
 		tok:       tok,
 		set:       set,
-		weights:   snapshot(params, set),
+		weights:   snapshot(params, set, opts.Precision),
 		rotary:    kernel.NewRotary(shape.width, config.Context, config.RopeTheta),
 		attention: newAttention(set, shape.width),
 		pool:      newPool(shape, cmp.Or(opts.CacheBytes, defaultCacheBytes)/(4*shape.size())),

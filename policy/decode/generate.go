@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/phase"
 )
 
 // completion is a request's part of a row.
@@ -34,6 +35,8 @@ func (e *Engine) Generate(ctx context.Context, reqs []Request) ([]Result, error)
 			return nil, fmt.Errorf("request %d: %w", i, err)
 		}
 	}
+	ctx, work := phase.Begin(ctx, "generate")
+	defer work.End()
 	g := generation{engine: e, reqs: reqs, results: make([]Result, len(reqs))}
 	if unfinished, err := e.work(ctx, len(reqs), &g); err != nil {
 		return nil, fmt.Errorf("generate: %d of %d requests unfinished: %w", unfinished, len(reqs), err)

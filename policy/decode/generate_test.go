@@ -97,7 +97,7 @@ func TestGenerateAgreesWithTwin(t *testing.T) {
 			results, err := newEngine(t, params, test.set, decode.Options{}).Generate(t.Context(), reqs)
 			require.NoError(t, err)
 			for i, got := range results {
-				requireTwin(t, twin{config, params}, i, reqs[i], got)
+				requireTwin(t, twin{config, params, false}, i, reqs[i], got)
 			}
 		})
 	}
@@ -118,7 +118,7 @@ func TestGenerateReadsLongPrompts(t *testing.T) {
 		results, err := newEngine(t, params, bestSet(t), decode.Options{MaxLive: maxLive}).Generate(t.Context(), reqs)
 		require.NoError(t, err)
 		for i, got := range results {
-			requireTwin(t, twin{config, params}, i, reqs[i], got)
+			requireTwin(t, twin{config, params, false}, i, reqs[i], got)
 		}
 	}
 }
@@ -221,7 +221,7 @@ func TestGenerateFinishes(t *testing.T) { //nolint:tparallel // the cases share 
 			require.Equal(t, last, r.Finish == hone.FinishStop)
 			if last {
 				ended++
-				requireTwin(t, twin{config, params}, i, reqs[i], r)
+				requireTwin(t, twin{config, params, false}, i, reqs[i], r)
 			} else {
 				require.Len(t, r.Tokens, 50)
 			}
@@ -233,14 +233,14 @@ func TestGenerateFinishes(t *testing.T) { //nolint:tparallel // the cases share 
 		results, err := engine.Generate(t.Context(), []decode.Request{req})
 		require.NoError(t, err)
 		require.Len(t, results[0].Tokens, 3)
-		requireTwin(t, twin{config, params}, 0, req, results[0])
+		requireTwin(t, twin{config, params, false}, 0, req, results[0])
 	})
 	t.Run("before the first token", func(t *testing.T) {
 		for _, req := range []decode.Request{{Prompt: full, MaxTokens: 50}, {Prompt: prompt}, {Prompt: prompt[:1]}} {
 			results, err := engine.Generate(t.Context(), []decode.Request{req})
 			require.NoError(t, err)
 			require.Empty(t, results[0].Tokens)
-			requireTwin(t, twin{config, params}, 0, req, results[0])
+			requireTwin(t, twin{config, params, false}, 0, req, results[0])
 		}
 	})
 	t.Run("with no requests", func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestGenerateStopsAtStopStrings(t *testing.T) {
 		}
 		require.Equal(t, has(tok.Decode(r.Tokens)), r.Stopped)
 		require.False(t, has(tok.Decode(r.Tokens[:len(r.Tokens)-1])), "generation went on after a stop string")
-		requireTwin(t, twin{config, params}, i, reqs[i], r)
+		requireTwin(t, twin{config, params, false}, i, reqs[i], r)
 		if r.Stopped {
 			stopped++
 			require.Equal(t, hone.FinishLength, r.Finish)

@@ -44,7 +44,18 @@ func TestBitsDoNotDependOnScheduling(t *testing.T) {
 	requireRowsAlike(t, set)
 	config, err := policy.Preset(policy.Preset1M, token.Arithmetic().Vocab())
 	require.NoError(t, err)
-	checkScheduling(t, set, config, 50)
+	checkScheduling(t, set, config, decode.Options{}, 50)
+}
+
+// The same of a policy rounded to bfloat16.
+func TestBitsOfBFloat16DoNotDependOnScheduling(t *testing.T) {
+	t.Parallel()
+	config, err := policy.Preset(policy.Preset1M, token.Arithmetic().Vocab())
+	require.NoError(t, err)
+	checkScheduling(t, bestSet(t), config, decode.Options{Precision: decode.BF16}, 30)
+	config = small()
+	config.Hidden = 24000
+	checkScheduling(t, bestSet(t), config, decode.Options{Precision: decode.BF16}, 12)
 }
 
 // The same of a small mixture of experts with a window.
@@ -55,7 +66,7 @@ func TestBitsOfExpertsDoNotDependOnScheduling(t *testing.T) {
 	config := small()
 	config.Window = 40
 	config.MoE = policy.MoE{Experts: 8, Shared: 1, BiasRate: 0.001}
-	checkScheduling(t, set, config, 12)
+	checkScheduling(t, set, config, decode.Options{}, 12)
 }
 
 // The same of a policy of so many weights that a step is not cut into tiles.
@@ -66,15 +77,15 @@ func TestBitsOfHeavyWeightsDoNotDependOnScheduling(t *testing.T) {
 	config := small()
 	config.Hidden = 12000
 	require.Greater(t, config.NumParams(), 2<<20)
-	checkScheduling(t, set, config, 12)
+	checkScheduling(t, set, config, decode.Options{}, 12)
 }
 
 // checkScheduling samples n requests, and branches of them, in many ways.
-func checkScheduling(t *testing.T, set *kernel.Set, config policy.Config, n int) {
+func checkScheduling(t *testing.T, set *kernel.Set, config policy.Config, base decode.Options, n int) {
 	t.Helper()
 	params := randomParams(t, config)
-	reqs := branches(t, newEngine(t, params, set, decode.Options{}), mixedRequests(t, n))
-	want, err := newEngine(t, params, set, decode.Options{}).Generate(t.Context(), reqs)
+	reqs := branches(t, newEngine(t, params, set, base), mixedRequests(t, n))
+	want, err := newEngine(t, params, set, base).Generate(t.Context(), reqs)
 	require.NoError(t, err)
 	tests := []struct {
 		name string
@@ -91,6 +102,7 @@ func checkScheduling(t *testing.T, set *kernel.Set, config policy.Config, n int)
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			test.opts.Precision = base.Precision
 			engine := newEngine(t, params, set, test.opts)
 			order := rand.New(rand.NewPCG(5, uint64(i))).Perm(len(reqs))
 			for call := range slices.Chunk(order, test.call) {

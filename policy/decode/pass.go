@@ -83,6 +83,8 @@ type pass struct {
 	gateUp []float32 // [passRows, 2F]
 	hidden []float32 // [passRows, F]
 	logits []float32 // [passRows, V]
+	// rounded are the rows of a product with a weight of bfloat16.
+	rounded []kernel.BFloat16
 	// experts are the buffers for a mixture.
 	experts mixtureBuffers
 	// spread: every part of the work is split over all processors. Otherwise other passes use them.
@@ -92,7 +94,7 @@ type pass struct {
 	scale        []float32
 	product      product
 	// The stages, as values that a call of Parallel needn't make.
-	stages struct{ parts, normalise, store, attend, activate, read func(lo, hi int) }
+	stages struct{ round, parts, normalise, store, attend, activate, read func(lo, hi int) }
 }
 
 // product is one matrix product: out = a * weight', or that added to out. a is [n, In], out [n, Out].
@@ -120,8 +122,11 @@ func newPass(e *Engine) *pass {
 		logits:  rows(c.Vocab),
 		experts: newMixtureBuffers(c),
 	}
+	if e.weights.head.BFloat16() {
+		p.rounded = make([]kernel.BFloat16, passRows*kernel.BFloat16Row(max(c.Width, hidden)))
+	}
 	s := &p.stages
-	s.parts, s.normalise, s.store = p.parts, p.normaliseRows, p.storeRows
+	s.round, s.parts, s.normalise, s.store = p.roundRows, p.parts, p.normaliseRows, p.storeRows
 	s.attend, s.activate, s.read = p.attendRows, p.activateRows, p.readRows
 	return p
 }
@@ -207,6 +212,9 @@ func (p *pass) each(n, grain int, f func(lo, hi int)) {
 func (p *pass) multiply(product product) {
 	p.product = product
 	w := product.weight
+	if w.BFloat16() {
+		p.each(product.n, lightGrain, p.stages.round)
+	}
 	parts := (w.Out + kernel.WeightGrain - 1) / kernel.WeightGrain
 	grain := parts
 	if p.spread && w.In*w.Out*(product.n+readingCost) >= smallWork {
@@ -219,7 +227,17 @@ func (p *pass) multiply(product product) {
 func (p *pass) parts(lo, hi int) {
 	x := &p.product
 	first, last := lo*kernel.WeightGrain, min(hi*kernel.WeightGrain, x.weight.Out)
+	if x.weight.BFloat16() {
+		p.set.LinearBFloat16(x.weight, first, last, x.out, x.weight.Out, p.rounded, x.n, x.add)
+		return
+	}
 	p.set.Linear(x.weight, first, last, x.out, x.weight.Out, x.a, x.n, x.add)
+}
+
+// roundRows rounds rows of the product's a, for all parts.
+func (p *pass) roundRows(lo, hi int) {
+	in := p.product.weight.In
+	p.set.RoundBFloat16(p.rounded[lo*kernel.BFloat16Row(in):], p.product.a[lo*in:hi*in], in)
 }
 
 // normalise writes x, normalised and scaled, to norm.

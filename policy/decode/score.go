@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/phase"
 )
 
 // Score gives the log-probability of each token of the given sequences and the value of each state, through the same cache and
@@ -17,6 +18,8 @@ func (e *Engine) Score(ctx context.Context, seqs []Sequence) ([]Scores, error) {
 			return nil, fmt.Errorf("sequence %d: %w", i, err)
 		}
 	}
+	ctx, work := phase.Begin(ctx, "score sequences")
+	defer work.End()
 	j := scoring{seqs: seqs, scores: make([]Scores, len(seqs))}
 	if unfinished, err := e.work(ctx, len(seqs), &j); err != nil {
 		return nil, fmt.Errorf("score: %d of %d sequences unfinished: %w", unfinished, len(seqs), err)

@@ -88,6 +88,8 @@ func encode(t testing.TB, text string) []hone.TokenID {
 type twin struct {
 	config policy.Config
 	params *policy.Params
+	// bf16 rounds what decode.BF16 rounds.
+	bf16 bool
 }
 
 // forward gives the logits [T, V] and the values [T] after each token.
@@ -202,9 +204,13 @@ func (w twin) norm(name string, x []float64) []float64 {
 func (w twin) linear(name string, x []float64) []float64 {
 	weight := w.params.Tensor(name)
 	y := make([]float64, len(weight)/len(x))
+	rounded := func(v float64) float64 { return v }
+	if w.bf16 && name != "value_head.weight" && !strings.HasSuffix(name, "block_sparse_moe.gate.weight") {
+		rounded = func(v float64) float64 { return float64(kernel.NewBFloat16(float32(v)).Float32()) }
+	}
 	for i := range y {
 		for j, v := range x {
-			y[i] += float64(weight[i*len(x)+j]) * v
+			y[i] += rounded(float64(weight[i*len(x)+j])) * rounded(v)
 		}
 	}
 	return y

@@ -27,19 +27,23 @@ type weights struct {
 	head      *kernel.Weight // [V, D]
 	value     []float32      // [D]
 	valueBias float32
-	// size is the number of all of them.
+	// size is the memory of all of them, in float32.
 	size int
 }
 
-func snapshot(params *policy.Params, set *kernel.Set) weights {
+func snapshot(params *policy.Params, set *kernel.Set, precision Precision) weights {
 	config := params.Config()
 	vector := func(name string) []float32 { return slices.Clone(params.Tensor(name)) }
+	pack := set.NewWeight
+	if precision == BF16 {
+		pack = set.NewBFloat16Weight
+	}
 	matrix := func(in int, names ...string) *kernel.Weight {
 		var all []float32
 		for _, name := range names {
 			all = append(all, params.Tensor(name)...)
 		}
-		return set.NewWeight(all, in)
+		return pack(all, in)
 	}
 	w := weights{
 		embed:     vector("model.embed_tokens.weight"),
@@ -48,11 +52,14 @@ func snapshot(params *policy.Params, set *kernel.Set) weights {
 		valueBias: params.Tensor("value_head.bias")[0],
 		size:      config.NumParams(),
 	}
+	if precision == BF16 {
+		w.size /= 2
+	}
 	head := w.embed
 	if config.Untied {
 		head = params.Tensor("lm_head.weight")
 	}
-	w.head = set.NewWeight(head, config.Width)
+	w.head = pack(head, config.Width)
 	for i := range config.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
 		layer := layerWeights{

@@ -10,6 +10,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/phase"
 )
 
 // Learner runs updates of one policy's parameters. It owns the graph and the loss in it. It is not safe for concurrent use.
@@ -107,7 +108,9 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Stats, error) {
 			if err := l.gradient(ctx, in, hand, refs); err != nil {
 				return Stats{}, fmt.Errorf("dpo epoch %d step %d: %w", epoch, k, err)
 			}
+			_, work := phase.Begin(ctx, "optimiser")
 			norm, err := in.Optimizer.Step(l.set, l.params, l.trainer.Grads(), in.LearningRate)
+			work.End()
 			if err != nil {
 				return Stats{}, fmt.Errorf("dpo epoch %d step %d: %w", epoch, k, err)
 			}
@@ -230,9 +233,9 @@ func (in UpdateInput) pack(indices []int) (batch policy.Batch, items []item) {
 }
 
 // report tells how far the update has come.
-func (in UpdateInput) report(phase string, done, total int) {
+func (in UpdateInput) report(name string, done, total int) {
 	if in.Progress != nil {
-		in.Progress(Progress{Phase: phase, Done: done, Total: total})
+		in.Progress(Progress{Phase: name, Done: done, Total: total})
 	}
 }
 

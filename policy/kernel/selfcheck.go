@@ -24,6 +24,9 @@ func (s *Set) SelfCheck() error {
 			}
 		}
 	}
+	if err := s.checkLinearBFloat16(); err != nil {
+		return err
+	}
 	return s.checkExp()
 }
 
@@ -74,6 +77,22 @@ func slowProduct(p Product, a, b, c []float32) []float64 {
 		}
 	}
 	return out
+}
+
+// checkLinearBFloat16 compares with the kernels in Go, bit by bit.
+func (s *Set) checkLinearBFloat16() error {
+	const m, in, out = 35, 70, 45
+	w, x, want, got := wave(out*in, 7), wave(m*in, 8), make([]float32, m*out), make([]float32, m*out)
+	plain := Portable()
+	plain.Linear(plain.NewBFloat16Weight(w, in), 0, out, want, out, x, m, false)
+	s.Linear(s.NewBFloat16Weight(w, in), 0, out, got, out, x, m, false)
+	for i, v := range want {
+		if math.Float32bits(v) != math.Float32bits(got[i]) {
+			return fmt.Errorf("kernels %s: product of bfloat16 by %s: element [%d, %d] is %v, want %v: %w",
+				s.fingerprint, s.halves.name, i/out, i%out, got[i], v, hone.ErrInvalid)
+		}
+	}
+	return nil
 }
 
 func (s *Set) checkExp() error {

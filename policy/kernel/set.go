@@ -32,6 +32,7 @@ type Set struct {
 	tolerance float64
 	products  products
 	vectors   vectors
+	halves    halves
 	scratch   sync.Pool
 	// jobs are idle states of Parallel.
 	jobs sync.Pool
@@ -86,7 +87,7 @@ func Assembly(name string) (*Set, error) {
 
 func assembly(p *panels) *Set {
 	s := &Set{
-		name: p.name, alike: true, tolerance: singleTolerance, products: p, vectors: simdVectors(),
+		name: p.name, alike: true, tolerance: singleTolerance, products: p, vectors: simdVectors(), halves: allHalves()[0],
 		fingerprint: fmt.Sprintf("assembly/1 %s rows=alike %s/%s", p.name, runtime.GOOS, runtime.GOARCH),
 	}
 	if p.name == NameAVX512 {
@@ -103,7 +104,7 @@ func AMX() (*Set, error) {
 		return nil, fmt.Errorf("kernels %s: not on this processor: %w", NameAMX, hone.ErrUnavailable)
 	}
 	return &Set{
-		name: NameAMX, alike: true, tolerance: splitTolerance, products: p, vectors: wideVectors(),
+		name: NameAMX, alike: true, tolerance: splitTolerance, products: p, vectors: wideVectors(), halves: allHalves()[0],
 		fingerprint: fmt.Sprintf("assembly/1 %s bfloat16x3 rows=alike %s/%s", NameAMX, runtime.GOOS, runtime.GOARCH),
 	}, nil
 }
@@ -117,6 +118,7 @@ func Portable() *Set {
 		fingerprint: fmt.Sprintf("portable/1 %s/%s", runtime.GOOS, runtime.GOARCH),
 		products:    libraryProducts{portableGemm},
 		vectors:     portableVectors(),
+		halves:      plainHalves(),
 	}
 }
 
@@ -127,7 +129,9 @@ func OpenBLAS() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{name: NameOpenBLAS, tolerance: singleTolerance, products: libraryProducts{lib.gemm}, vectors: portableVectors()}
+	s := &Set{
+		name: NameOpenBLAS, tolerance: singleTolerance, products: libraryProducts{lib.gemm}, vectors: portableVectors(), halves: allHalves()[0],
+	}
 	simd := "go"
 	if vek.Info().Acceleration && hasSIMD() {
 		s.vectors = simdVectors()

@@ -10,7 +10,13 @@ type Weight struct {
 	// In and Out are the widths of a row before and after.
 	In, Out int
 	data    []float32
+	// half takes the place of data in a weight of bfloat16: panels of halfColumns rows, the last one filled up with zeros. A panel has
+	// each row's elements 0 and 1, then each row's 2 and 3, and so on.
+	half []BFloat16
 }
+
+// BFloat16 tells whether it was made by [Set.NewBFloat16Weight].
+func (w *Weight) BFloat16() bool { return w.half != nil }
 
 // NewWeight copies rows, [out, in]: out is len(rows)/in.
 func (s *Set) NewWeight(rows []float32, in int) *Weight {
@@ -21,15 +27,24 @@ func (s *Set) NewWeight(rows []float32, in int) *Weight {
 
 // Linear writes columns first to last-1 of y = x * w', or adds to them, on the calling goroutine: x is [m, In], y is [m, Out] with ldy
 // between its rows. first is a multiple of WeightGrain, and so is last unless it is Out. A row's bits don't depend on the other rows,
-// unless the fingerprint says rows=placed, nor on the columns that are asked for. It panics where a slice is too short.
+// unless the fingerprint says rows=placed, nor on the columns that are asked for. With a weight of bfloat16 x is rounded to it first. It
+// panics where a slice is too short.
 func (s *Set) Linear(w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
 	if m == 0 || first == last {
 		return
 	}
+	w.checkColumns(first, last)
+	check("x", x, m, w.In, w.In)
+	check("y", y, m, w.Out, ldy)
+	if w.BFloat16() {
+		s.linearRounded(w, first, last, y, ldy, x, m, add)
+		return
+	}
+	s.products.linear(s, w, first, last, y, ldy, x, m, add)
+}
+
+func (w *Weight) checkColumns(first, last int) {
 	if first < 0 || first%WeightGrain != 0 || last < first || last > w.Out || last%WeightGrain != 0 && last != w.Out {
 		panic(fmt.Sprintf("kernel: columns %d to %d of %d", first, last, w.Out))
 	}
-	check("x", x, m, w.In, w.In)
-	check("y", y, m, w.Out, ldy)
-	s.products.linear(s, w, first, last, y, ldy, x, m, add)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/phase"
 )
 
 // descent is the part of an update that takes steps.
@@ -74,7 +75,9 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 		}
 		d.learner.freeze()
 		blocks = blockNorms(d.learner.trainer.Grads())
+		_, work := phase.Begin(ctx, "optimiser")
 		norm, err = d.in.Optimizer.Step(d.learner.set, d.learner.params, d.learner.trainer.Grads(), d.in.LearningRate)
+		work.End()
 	}
 	switch {
 	case errors.Is(err, hone.ErrNonFinite):

@@ -9,6 +9,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/phase"
 )
 
 // Learner fits one policy's parameters again and again, as where each cycle of a run brings new examples. It owns the graph and
@@ -131,7 +132,9 @@ func (l *Learner) descend(ctx context.Context, d descent) (result Result, err er
 		saw, err := l.gradient(ctx, d.config, batch, spans, n)
 		var norm float64
 		if err == nil {
+			_, work := phase.Begin(ctx, "optimiser")
 			norm, err = d.optimizer.Step(l.set, l.params, l.trainer.Grads(), d.rate(i))
+			work.End()
 		}
 		if err != nil {
 			return Result{}, fmt.Errorf("sft step %d of %d: %w", i, len(d.steps), err)

@@ -9,12 +9,14 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/reward"
+	"github.com/hone-rl/hone/reward/codetest"
 	"github.com/hone-rl/hone/reward/correctness"
 	"github.com/hone-rl/hone/reward/efficiency"
 	"github.com/hone-rl/hone/reward/expression"
 	"github.com/hone-rl/hone/reward/format"
 	"github.com/hone-rl/hone/reward/judge"
 	"github.com/hone-rl/hone/reward/progress"
+	"github.com/hone-rl/hone/reward/resources"
 	"github.com/hone-rl/hone/reward/risk"
 	"github.com/hone-rl/hone/reward/step"
 	"github.com/hone-rl/hone/task"
@@ -22,7 +24,7 @@ import (
 
 // LayerConfig is one layer of a stack.
 type LayerConfig struct {
-	// Layer says which: correctness, step, efficiency, format, progress, risk, judge or expression.
+	// Layer says which: correctness, step, efficiency, format, progress, risk, judge, codetest, resources or expression.
 	Layer string `json:"layer" yaml:"layer"`
 	// Name is what the breakdown calls an expression; every other layer has its own name.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
@@ -41,6 +43,8 @@ type LayerConfig struct {
 	Efficiency *efficiency.Config `json:"efficiency,omitempty" yaml:"efficiency,omitempty"`
 	Risk       *risk.Config       `json:"risk,omitempty" yaml:"risk,omitempty"`
 	Judge      *judge.Config      `json:"judge,omitempty" yaml:"judge,omitempty"`
+	Codetest   *codetest.Config   `json:"codetest,omitempty" yaml:"codetest,omitempty"`
+	Resources  *resources.Config  `json:"resources,omitempty" yaml:"resources,omitempty"`
 	Expression *expression.Config `json:"expression,omitempty" yaml:"expression,omitempty"`
 }
 
@@ -77,11 +81,7 @@ func makers() map[string]maker {
 		efficiency.Name: {
 			bounds: takes, gate: reward.WhenRight, options: func(c LayerConfig) bool { return c.Efficiency != nil },
 			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
-				cfg := efficiency.DefaultConfig()
-				if c.Efficiency != nil {
-					cfg = *c.Efficiency
-				}
-				return efficiency.New(cfg, t)
+				return efficiency.New(orDefault(c.Efficiency, efficiency.DefaultConfig()), t)
 			},
 		},
 		risk.Name: {
@@ -102,6 +102,18 @@ func makers() map[string]maker {
 				return judge.New(*c.Judge, judge.Options{})
 			},
 		},
+		codetest.Name: {
+			bounds: &reward.Bounds{Low: 0, High: 1}, options: func(c LayerConfig) bool { return c.Codetest != nil },
+			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
+				return codetest.New(orDefault(c.Codetest, codetest.Config{}), t)
+			},
+		},
+		resources.Name: {
+			bounds: takes, gate: reward.WhenRight, options: func(c LayerConfig) bool { return c.Resources != nil },
+			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
+				return resources.New(orDefault(c.Resources, resources.DefaultConfig()), t)
+			},
+		},
 		expression.Name: {
 			options: func(c LayerConfig) bool { return c.Expression != nil },
 			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
@@ -116,6 +128,14 @@ func makers() map[string]maker {
 			},
 		},
 	}
+}
+
+// orDefault is what was configured, or the default.
+func orDefault[T any](given *T, otherwise T) T {
+	if given != nil {
+		return *given
+	}
+	return otherwise
 }
 
 // names are those of all layers, in order.
@@ -179,6 +199,9 @@ func (c Config) validateLayers() error {
 		if name := w.Layer.Name(); seen[name] {
 			faults = append(faults, fmt.Errorf("layers[%d]: layer %q is twice in the stack: %w", i, name, hone.ErrInvalid))
 		}
+		if l.Layer == codetest.Name && i > 0 {
+			faults = append(faults, fmt.Errorf("layers[%d]: codetest must come first: the others read its verdict: %w", i, hone.ErrInvalid))
+		}
 		seen[w.Layer.Name()] = true
 		paid = paid || l.Weight > 0
 	}
@@ -213,7 +236,7 @@ func (c Config) rightBeatsWrong() error {
 				return err
 			}
 			right, wrong = right+weight*low, wrong+weight*high
-			pays = pays || l.Layer == correctness.Name
+			pays = pays || l.Layer == correctness.Name || l.Layer == codetest.Name
 		}
 		if pays && right <= wrong {
 			return fmt.Errorf("layers: at cycle %d a right answer may earn %.4g and a wrong one %.4g: correctness must outweigh the others, or "+
@@ -234,8 +257,13 @@ func (c LayerConfig) earns(m maker) (right, wrong float64, err error) {
 		return 0, 0, fmt.Errorf("layers: what %s can earn has no bounds, so a wrong answer may beat a right one: give it a clip, or set "+
 			"wrong_may_win: %w", c.Layer, hone.ErrInvalid)
 	}
-	if c.Layer == correctness.Name && c.Clip == nil && c.Normalise == reward.AsScored && c.When != reward.WhenWrong {
-		return 1, 0, nil
+	if c.Clip == nil && c.Normalise == reward.AsScored && c.When != reward.WhenWrong {
+		switch c.Layer {
+		case correctness.Name:
+			return 1, 0, nil
+		case codetest.Name:
+			return 1, orDefault(c.Codetest, codetest.Config{}).Partial, nil
+		}
 	}
 	gate := c.When
 	if gate == reward.Always {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/reward"
+	"github.com/hone-rl/hone/reward/codetest"
 	"github.com/hone-rl/hone/reward/expression"
+	"github.com/hone-rl/hone/reward/resources"
 	"github.com/hone-rl/hone/reward/rewardtest"
 	"github.com/hone-rl/hone/reward/risk"
 	"github.com/hone-rl/hone/reward/stack"
@@ -63,7 +65,7 @@ func TestListsAreRefused(t *testing.T) {
 	t.Parallel()
 	one := stack.LayerConfig{Layer: "correctness", Weight: 1}
 	for want, layers := range map[string][]stack.LayerConfig{
-		`layer "beauty": want one of correctness, efficiency`: {{Layer: "beauty", Weight: 1}},
+		`layer "beauty": want one of codetest, correctness, efficiency`: {{Layer: "beauty", Weight: 1}},
 		"options of risk":             {{Layer: "step", Weight: 1, Risk: &risk.Config{}}},
 		"only an expression is named": {{Layer: "step", Name: "s", Weight: 1}},
 		"is twice in the stack":       {one, one},
@@ -84,6 +86,18 @@ func TestListsAreRefused(t *testing.T) {
 		require.ErrorIs(t, err, hone.ErrInvalid, want)
 		require.ErrorContains(t, err, want)
 	}
+	tested := func(partial float64) stack.LayerConfig {
+		return stack.LayerConfig{Layer: "codetest", Weight: 1, Codetest: &codetest.Config{Partial: partial}}
+	}
+	for want, layers := range map[string][]stack.LayerConfig{
+		"codetest must come first":         {one, tested(0)},
+		"partial 1":                        {tested(1)},
+		"may earn 0.4 and a wrong one 0.5": {tested(0.5), {Layer: "resources", Weight: 0.6}},
+		"span 0":                           {tested(0), {Layer: "resources", Weight: 0.1, Resources: &resources.Config{WallSeconds: 1}}},
+	} {
+		require.ErrorContains(t, stack.Config{Layers: layers}.Validate(), want)
+	}
+	require.NoError(t, stack.Config{Layers: []stack.LayerConfig{tested(0.5), {Layer: "resources", Weight: 0.1}}}.Validate())
 	allowed := stack.Config{WrongMayWin: true, Layers: []stack.LayerConfig{{Layer: "correctness", Weight: 1}, {Layer: "step", Weight: 2}}}
 	require.NoError(t, allowed.Validate())
 }

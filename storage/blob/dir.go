@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 )
 
 // Dir is a [Store] in a directory of a local file system:
@@ -70,7 +71,7 @@ func (d *Dir) Put(ctx context.Context, write func(io.Writer) error) (Digest, int
 	}
 	digest, size, err := fill(ctx, f, write)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = d.publish(f.Name(), digest)
+		err = fault.Around(ctx, fault.Blob, func() error { return d.publish(f.Name(), digest) })
 	}
 	if err != nil {
 		return "", 0, errors.Join(d.fail("put", err), removeIfThere(f.Name()))

@@ -22,8 +22,9 @@ type Config struct {
 	// Traces shapes demonstrations.
 	Traces task.Traces `json:"traces" yaml:"traces"`
 	// Yao is the puzzles of [SplitYao], as [YaoPuzzles] picks them; empty when the list is not at hand. They are kept out of
-	// training, so a run's training set depends on whether they were given: record its [task.Digest].
-	Yao [][]int `json:"-" yaml:"-"`
+	// training, so a run's training set depends on whether they were given: record its [task.Digest]. They are stored with a run, so that
+	// whoever works on it makes the same problems, and are no part of a configuration file.
+	Yao [][]int `json:"yao,omitempty" yaml:"-"`
 }
 
 // DefaultConfig adds 20,000 of the 23,589 wide puzzles of four numbers up to 30 and three up to 60.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -46,7 +49,7 @@ func ensureNamespace(ctx context.Context, address string, o Options) error {
 		_, err := c.DescribeTaskQueue(ctx, "hone-start", enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 		var missing *serviceerror.NamespaceNotFound
 		if err == nil {
-			return nil
+			return ensureAttributes(ctx, c, o)
 		}
 		if !errors.As(err, &missing) && ctx.Err() == nil {
 			return fmt.Errorf("reach temporal namespace %s: %w", o.Namespace, err)
@@ -57,4 +60,40 @@ func ensureNamespace(ctx context.Context, address string, o Options) error {
 			return fmt.Errorf("temporal namespace %s did not appear in %v: %w: %w", o.Namespace, namespacePatience, ctx.Err(), hone.ErrUnavailable)
 		}
 	}
+}
+
+// ensureAttributes registers the search attributes that the namespace hasn't got, and waits until they can be used.
+func ensureAttributes(ctx context.Context, c client.Client, o Options) error {
+	have, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: o.Namespace})
+	if err != nil {
+		return fmt.Errorf("list search attributes of temporal namespace %s: %w", o.Namespace, err)
+	}
+	missing := maps.Clone(o.SearchAttributes)
+	maps.DeleteFunc(missing, func(name string, _ enumspb.IndexedValueType) bool { return have.GetCustomAttributes()[name] != 0 })
+	if len(missing) == 0 {
+		return nil
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: o.Namespace, SearchAttributes: missing,
+	})
+	if err != nil {
+		return fmt.Errorf("register search attributes %v in temporal namespace %s: %w",
+			slices.Sorted(maps.Keys(missing)), o.Namespace, err)
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		for {
+			_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: name + " IS NULL"})
+			if err == nil {
+				break
+			}
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return fmt.Errorf("search attribute %s did not appear in %v: %w: %w", name, namespacePatience, err, hone.ErrUnavailable)
+			}
+		}
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/hone-rl/hone"
 )
@@ -31,6 +32,8 @@ type Options struct {
 	Retention time.Duration
 	// Port is the TCP port of the front end on 127.0.0.1; 0 means a free one, chosen anew at each start.
 	Port int
+	// SearchAttributes are registered in the namespace, by name, where it hasn't got them.
+	SearchAttributes map[string]enumspb.IndexedValueType
 	// Logger receives the server's own records: its errors as warnings, the rest at debug level. Nil discards them.
 	Logger *slog.Logger
 }

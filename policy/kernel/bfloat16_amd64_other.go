@@ -1,0 +1,11 @@
+//go:build amd64 && !linux
+
+package kernel
+
+// allHalves are those that the processor has, the fastest first.
+func allHalves() []halves {
+	if hasWide() {
+		return []halves{wideHalves(), plainHalves()}
+	}
+	return []halves{plainHalves()}
+}

@@ -1,0 +1,102 @@
+package kernel
+
+// halfBlocks is a call of the functions below: blocks of 32 rows of A, or the rows that config says, with a panel of 32 columns.
+type halfBlocks struct {
+	config                       [64]byte
+	a, b                         *BFloat16
+	c                            *float32
+	lda, ldc, steps, blocks, add int
+}
+
+// halfTiles32 multiplies blocks of 32 rows, or one of 17 to 32.
+//
+//go:noescape
+func halfTiles32(p *halfBlocks)
+
+// halfTiles16 multiplies at most 16 rows.
+//
+//go:noescape
+func halfTiles16(p *halfBlocks)
+
+// tileHalves are in the processor's tiles.
+func tileHalves() halves {
+	h := wideHalves()
+	h.name, h.product = NameAMX, tileHalf
+	return h
+}
+
+func tileHalf(h half) {
+	p := halfBlocks{b: &h.b[0], lda: 2 * h.lda, ldc: 4 * h.ldc, steps: h.steps}
+	if h.add {
+		p.add = 1
+	}
+	if h.columns < halfColumns {
+		narrowTiles(h, p)
+		return
+	}
+	whole := h.rows &^ (tileSide - 1)
+	if whole > 0 {
+		p.a, p.c, p.blocks = &h.a[0], &h.c[0], whole/tileSide
+		p.rows(tileSide)
+		halfTiles32(&p)
+	}
+	if rest := h.rows - whole; rest > 0 {
+		p.a, p.c = &h.a[whole*h.lda], &h.c[whole*h.ldc]
+		p.rest(rest)
+	}
+}
+
+// narrowTiles goes by way of memory of its own, so that nothing is written beside the panel's columns.
+func narrowTiles(h half, p halfBlocks) {
+	var sums [tileSide * halfColumns]float32
+	p.c, p.ldc = &sums[0], 4*halfColumns
+	for i := 0; i < h.rows; i += tileSide {
+		rows := min(tileSide, h.rows-i)
+		for r := 0; r < rows && h.add; r++ {
+			copy(sums[r*halfColumns:], h.c[(i+r)*h.ldc:(i+r)*h.ldc+h.columns])
+		}
+		p.a = &h.a[i*h.lda]
+		p.rest(rows)
+		for r := range rows {
+			copy(h.c[(i+r)*h.ldc:(i+r)*h.ldc+h.columns], sums[r*halfColumns:])
+		}
+	}
+}
+
+// rest multiplies at most 32 rows.
+func (p *halfBlocks) rest(rows int) {
+	p.blocks = 1
+	p.rows(rows)
+	if rows > tileSide/2 {
+		halfTiles32(p)
+	} else {
+		halfTiles16(p)
+	}
+}
+
+// rows configures the tiles (palette 1): those of A and of C have so many rows together, all rows have 64 bytes.
+func (p *halfBlocks) rows(n int) {
+	const half = tileSide / 2
+	first, second := byte(min(n, half)), byte(max(n-half, 0))
+	p.config = [64]byte{0: 1}
+	for tile, rows := range [8]byte{first, first, second, second, first, second, half, half} {
+		p.config[16+2*tile], p.config[48+tile] = 64, rows
+	}
+	if second == 0 {
+		for _, tile := range [3]int{2, 3, 5} {
+			p.config[48+tile] = half // unused; none may be empty
+		}
+	}
+}
+
+// allHalves are those that the processor has, the fastest first.
+func allHalves() []halves {
+	var found []halves
+	if hasTiles() {
+		found = append(found, tileHalves())
+	}
+	if hasWide() {
+		found = append(found, wideHalves())
+	}
+	return append(found, plainHalves())
+}

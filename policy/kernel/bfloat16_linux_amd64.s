@@ -1,0 +1,132 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// The instructions of AMX, which the assembler has no names for, on fixed registers. Tiles 0 to 3 are sums, 4 and 5 rows of A, 6 and 7
+// columns of B.
+
+// TILECONFIG loads the configuration at R12.
+#define TILECONFIG BYTE $0xC4; BYTE $0xC2; BYTE $0x78; BYTE $0x49; BYTE $0x04; BYTE $0x24
+#define TILERELEASE BYTE $0xC4; BYTE $0xE2; BYTE $0x78; BYTE $0x49; BYTE $0xC0
+#define TILEZERO(t) BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x49; BYTE $(0xC0+8*t)
+
+// LOADA and LOADE load a tile from AX and from R8, its rows DX bytes apart; LOADB from offset(BX), its rows SI bytes apart.
+#define LOADA(t) BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04+8*t); BYTE $0x10
+#define LOADE(t) BYTE $0xC4; BYTE $0xC2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x04+8*t); BYTE $0x10
+#define LOADB(t, offset) BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x84+8*t); BYTE $0x33; LONG $offset
+
+// LOADC and STOREC move a tile from or to offset(DI), its rows CX bytes apart; LOADD and STORED the same at offset(R9).
+#define LOADC(t, offset) BYTE $0xC4; BYTE $0xE2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x84+8*t); BYTE $0x0F; LONG $offset
+#define STOREC(t, offset) BYTE $0xC4; BYTE $0xE2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x84+8*t); BYTE $0x0F; LONG $offset
+#define LOADD(t, offset) BYTE $0xC4; BYTE $0xC2; BYTE $0x7B; BYTE $0x4B; BYTE $(0x84+8*t); BYTE $0x09; LONG $offset
+#define STORED(t, offset) BYTE $0xC4; BYTE $0xC2; BYTE $0x7A; BYTE $0x4B; BYTE $(0x84+8*t); BYTE $0x09; LONG $offset
+
+// DOT6 and DOT7 add the products of the rows of tile a with the columns of tile 6 or 7 to tile c.
+#define DOT6(c, a) BYTE $0xC4; BYTE $0xE2; BYTE $0x4A; BYTE $0x5C; BYTE $(0xC0+8*c+a)
+#define DOT7(c, a) BYTE $0xC4; BYTE $0xE2; BYTE $0x42; BYTE $0x5C; BYTE $(0xC0+8*c+a)
+
+// func halfTiles32(p *halfBlocks)
+TEXT ·halfTiles32(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R12
+	TILECONFIG               // the configuration is the first field
+	MOVQ halfBlocks_a(R12), AX
+	MOVQ halfBlocks_lda(R12), DX
+	MOVQ halfBlocks_c(R12), DI
+	MOVQ halfBlocks_ldc(R12), CX
+	MOVQ halfBlocks_blocks(R12), R11
+	MOVQ halfBlocks_add(R12), R13
+	MOVQ $128, SI
+
+block:
+	MOVQ AX, R8
+	MOVQ DX, R10
+	SHLQ $4, R10
+	ADDQ R10, R8             // row 16 of A
+	MOVQ DI, R9
+	MOVQ CX, R10
+	SHLQ $4, R10
+	ADDQ R10, R9             // row 16 of C
+	MOVQ halfBlocks_b(R12), BX
+	MOVQ halfBlocks_steps(R12), R10
+	TESTQ R13, R13
+	JEQ  zero32
+	LOADC(0, 0)
+	LOADC(1, 64)
+	LOADD(2, 0)
+	LOADD(3, 64)
+	JMP  loop32
+
+zero32:
+	TILEZERO(0)
+	TILEZERO(1)
+	TILEZERO(2)
+	TILEZERO(3)
+
+loop32:
+	LOADA(4)
+	LOADB(6, 0)
+	LOADB(7, 64)
+	DOT6(0, 4)
+	LOADE(5)
+	DOT7(1, 4)
+	DOT6(2, 5)
+	DOT7(3, 5)
+	ADDQ $64, AX
+	ADDQ $64, R8
+	ADDQ $2048, BX
+	DECQ R10
+	JNZ  loop32
+	STOREC(0, 0)
+	STOREC(1, 64)
+	STORED(2, 0)
+	STORED(3, 64)
+	// On to the next 32 rows.
+	MOVQ halfBlocks_steps(R12), R10
+	SHLQ $6, R10
+	SUBQ R10, AX
+	MOVQ DX, R10
+	SHLQ $5, R10
+	ADDQ R10, AX
+	MOVQ CX, R10
+	SHLQ $5, R10
+	ADDQ R10, DI
+	DECQ R11
+	JNZ  block
+	TILERELEASE
+	RET
+
+// func halfTiles16(p *halfBlocks)
+TEXT ·halfTiles16(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R12
+	TILECONFIG
+	MOVQ halfBlocks_a(R12), AX
+	MOVQ halfBlocks_lda(R12), DX
+	MOVQ halfBlocks_b(R12), BX
+	MOVQ halfBlocks_c(R12), DI
+	MOVQ halfBlocks_ldc(R12), CX
+	MOVQ halfBlocks_steps(R12), R10
+	MOVQ halfBlocks_add(R12), R13
+	MOVQ $128, SI
+	TESTQ R13, R13
+	JEQ  zero16
+	LOADC(0, 0)
+	LOADC(1, 64)
+	JMP  loop16
+
+zero16:
+	TILEZERO(0)
+	TILEZERO(1)
+
+loop16:
+	LOADA(4)
+	LOADB(6, 0)
+	LOADB(7, 64)
+	DOT6(0, 4)
+	DOT7(1, 4)
+	ADDQ $64, AX
+	ADDQ $2048, BX
+	DECQ R10
+	JNZ  loop16
+	STOREC(0, 0)
+	STOREC(1, 64)
+	TILERELEASE
+	RET

@@ -1,0 +1,12 @@
+package kernel
+
+// BFloat16Kernels are the ways to multiply bfloat16 that this machine has, by name.
+func BFloat16Kernels() map[string]*Set {
+	out := map[string]*Set{}
+	for _, h := range allHalves() {
+		s := Portable()
+		s.halves = h
+		out[h.name] = s
+	}
+	return out
+}
