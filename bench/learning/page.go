@@ -70,9 +70,9 @@ the accuracy after the last cycle, whatever it cost.
 ([0011](../adr/0011-small-policies.md)); none was tuned for another, so the table is how they do under one setting, not at their best. The
 learning rate is laid over the cycles, so a longer comparison would be another one.
 
-Accuracies are greedy on held-out problems, in percent; mean ± standard deviation over the seeds (n - 1). *Against PPO (GAE)*, the default
-of the preset demo, is the mean difference at equal tokens, seed by seed, ± half its 95 % confidence interval (Student's t), each for
-itself and not corrected for their number. Where that holds 0, these seeds don't tell the two apart.
+Accuracies are greedy on held-out problems, in percent; mean ± standard deviation over the seeds (n - 1). *Against PPO (GAE)* is the
+mean difference at equal tokens, seed by seed, ± half its 95 % confidence interval (Student's t), each for itself and not corrected for
+their number. Where that holds 0, these seeds don't tell the two apart.
 
 `)
 	if machine != "" {
