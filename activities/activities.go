@@ -105,6 +105,9 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 	if err != nil {
 		return PrepareOutput{}, err
 	}
+	if err := s.checkLender(ctx); err != nil {
+		return PrepareOutput{}, err
+	}
 	config, err := json.Marshal(job)
 	if err != nil {
 		return PrepareOutput{}, fmt.Errorf("encode configuration: %w", err)

@@ -58,6 +58,19 @@ func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajec
 	return out, nil
 }
 
+// ReferenceLogp is what the policy that divergence is measured from gives each token, as Logp has it.
+func (i Inspector) ReferenceLogp(ctx context.Context, run hone.RunID, trajectories []hone.Trajectory) ([][]float32, error) {
+	s, err := i.activities.session(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.referenceRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.Logp(ctx, first, 0, trajectories)
+}
+
 // params are the weights of a version, from the blob store.
 func (s *session) params(ctx context.Context, version int) (*policy.Params, error) {
 	stored, err := s.deps.Store.Version(ctx, s.run, version)
@@ -74,7 +87,8 @@ type Again struct {
 	Fingerprint string
 }
 
-// Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler.
+// Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler. One that was taken from
+// another run is generated there.
 func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int) (Again, error) {
 	s, err := i.activities.session(ctx, run)
 	if err != nil {
@@ -88,6 +102,19 @@ func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int
 		return out, fmt.Errorf("iteration %d of run %s has no trajectories: %w", iteration, run, hone.ErrNotFound)
 	}
 	if s, err = i.activities.sessionAt(ctx, run, iteration); err != nil {
+		return out, err
+	}
+	if s.borrows(iteration) {
+		lender, theirs := s.lender(iteration)
+		again, err := i.Regenerate(ctx, lender, theirs)
+		for _, t := range again.Again {
+			t.ID.Run, t.ID.Iteration = run, iteration
+			out.Again = append(out.Again, t)
+		}
+		if err == nil && len(out.Again) != len(out.Stored) {
+			err = fmt.Errorf("iteration %d of run %s has %d trajectories, its copy %d: %w",
+				theirs, lender, len(out.Again), len(out.Stored), hone.ErrCorrupt)
+		}
 		return out, err
 	}
 	roller, err := s.roller(ctx, out.Stored[0].Behaviour)

@@ -53,6 +53,8 @@ type Job struct {
 	Rejection   RejectionConfig  `json:"rejection,omitzero" yaml:"rejection"`
 	DPO         DPOConfig        `json:"dpo,omitzero" yaml:"dpo"`
 	Supervised  SupervisedConfig `json:"supervised,omitzero" yaml:"supervised"`
+	// FromScoring is a beginning on trajectories that another run stored.
+	FromScoring FromScoring `json:"from_scoring,omitzero" yaml:"from_scoring"`
 }
 
 // StartConfig is the supervised start: traces of true steps that teach the format and the arithmetic, not the game.
@@ -139,6 +141,7 @@ func (j Job) Validate() error {
 		{"rollout", j.Rollout.Validate()},
 		{"temperature", j.coolest()},
 		{"reward", j.Reward.Validate()},
+		{"from_scoring", j.FromScoring.validate(j)},
 	} {
 		if part.err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", part.name, part.err))

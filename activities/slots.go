@@ -44,6 +44,14 @@ func (s *session) drawn(scored []hone.Scored) int {
 	return max(s.own(), scored[len(scored)-1].Trajectory.ID.Sample/s.job.Rollout.Group+1)
 }
 
+// dealt is the number of problems to sample that a cycle with these trajectories took from the deal.
+func (s *session) dealt(iteration int, scored []hone.Scored) int {
+	if s.borrows(iteration) {
+		return 0
+	}
+	return s.drawn(scored) - s.searches()
+}
+
 // bounds are the slots of a round. What is no round of the job is [hone.ErrInvalid].
 func (s *session) bounds(r Round) (from, to int, err error) {
 	if r == (Round{}) {

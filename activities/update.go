@@ -78,7 +78,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	taught := p.seconds()
 	p.phase("store version", "")
 	version, err := s.store(ctx, current.params, current.optimiser, state{
-		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: before.Prompts + s.drawn(scored) - s.searches(),
+		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: before.Prompts + s.dealt(in.Iteration, scored),
 	})
 	if err != nil {
 		return err
@@ -86,6 +86,9 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	metrics := result.metrics
 	maps.Copy(metrics, summarise(stored(scored)).metrics())
 	metrics["generated_tokens"] = float64(tokensOf(scored))
+	if s.borrows(in.Iteration) {
+		metrics["staleness"] = float64(s.job.FromScoring.Staleness(in.Iteration))
+	}
 	metrics["seconds_update_load"], metrics["seconds_update"] = loaded, taught-loaded
 	metrics["seconds_store_version"] = p.seconds() - taught
 	_, err = s.deps.Store.CommitCycle(ctx, storage.Commit{

@@ -57,6 +57,15 @@ func (s *Store) AddScoring(ctx context.Context, run hone.RunID, config json.RawM
 	return scoring, fail(ctx, err, "add scoring to run %s", run)
 }
 
+// ScoringConfig is the configuration of a scoring, as it was given to [Store.AddScoring]; the live one's is the run's.
+func (s *Store) ScoringConfig(ctx context.Context, run hone.RunID, scoring int) (config json.RawMessage, err error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	err = s.pool.QueryRow(ctx, "SELECT config FROM scorings WHERE run_id = $1 AND scoring_id = $2", string(run), scoring).Scan(&config)
+	return config, fail(ctx, err, "scoring %d of run %s", scoring, run)
+}
+
 // HasScoring tells whether that part was stored.
 func (s *Store) HasScoring(ctx context.Context, key ScoringKey) (bool, error) {
 	return s.hasBatch(ctx, key.Run, key.batch())

@@ -102,6 +102,7 @@ func (t *training) introduce(kernels *kernel.Set) {
 		}
 	}
 	t.view.note(fmt.Sprintf("run %s: %s", t.name, state))
+	t.introduceScoring()
 	if t.apart {
 		t.view.note(fmt.Sprintf("the workers of Temporal at %s do the work", t.servers.temporalAddress))
 		return
