@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -117,15 +116,9 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 		out.TakenFrom = fmt.Sprintf("%s/%d/%d", from.Run, from.From+id.Iteration, id.Sample)
 		out.Staleness = from.Staleness(id.Iteration)
 	}
-	scored, err := store.LoadScoring(ctx, id.Run, id.Iteration, scoring)
-	if err != nil {
+	if out.Breakdown, err = store.LoadBreakdown(ctx, id, scoring); err != nil {
 		return out, err
 	}
-	at, found := slices.BinarySearchFunc(scored, id.Sample, func(s storage.Scored, sample int) int { return s.Sample - sample })
-	if !found {
-		return out, fmt.Errorf("scoring %d of trajectory %s: %w", scoring, id, hone.ErrNotFound)
-	}
-	out.Breakdown = scored[at].Breakdown
 	out.Outcome, out.Reward = out.Breakdown.Outcome, out.Breakdown.Total()
 	targets, err := store.LoadTargets(ctx, id.Run, id.Iteration)
 	if err != nil {
