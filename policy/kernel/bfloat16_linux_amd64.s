@@ -130,3 +130,74 @@ loop16:
 	STOREC(1, 64)
 	TILERELEASE
 	RET
+
+// func halfScores(p *halfPanels)
+TEXT ·halfScores(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R12
+	TILECONFIG
+	MOVQ halfPanels_lda(R12), DX
+	MOVQ halfPanels_c(R12), DI
+	MOVQ halfPanels_ldc(R12), CX
+	MOVQ halfPanels_panels(R12), R13
+	MOVQ halfPanels_count(R12), R11
+	MOVQ $128, SI
+
+keys:
+	MOVQ halfPanels_a(R12), AX
+	MOVQ (R13), BX
+	MOVQ halfPanels_steps(R12), R10
+	TILEZERO(0)
+	TILEZERO(1)
+
+keyStep:
+	LOADA(4)
+	LOADB(6, 0)
+	LOADB(7, 64)
+	DOT6(0, 4)
+	DOT7(1, 4)
+	ADDQ $64, AX
+	ADDQ $2048, BX
+	DECQ R10
+	JNZ  keyStep
+	STOREC(0, 0)
+	STOREC(1, 64)
+	ADDQ $128, DI
+	ADDQ $24, R13            // the next slice
+	DECQ R11
+	JNZ  keys
+	TILERELEASE
+	RET
+
+// func halfMix(p *halfPanels)
+TEXT ·halfMix(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R12
+	TILECONFIG
+	MOVQ halfPanels_a(R12), AX
+	MOVQ halfPanels_lda(R12), DX
+	MOVQ halfPanels_c(R12), DI
+	MOVQ halfPanels_ldc(R12), CX
+	MOVQ halfPanels_column(R12), R8
+	ADDQ R8, DI
+	SHLQ $4, R8              // 128 bytes of out are 2048 of a panel
+	MOVQ halfPanels_panels(R12), R13
+	MOVQ halfPanels_count(R12), R11
+	MOVQ $128, SI
+	TILEZERO(0)
+	TILEZERO(1)
+
+values:
+	MOVQ (R13), BX
+	ADDQ R8, BX
+	LOADA(4)
+	LOADB(6, 0)
+	LOADB(7, 64)
+	DOT6(0, 4)
+	DOT7(1, 4)
+	ADDQ $64, AX
+	ADDQ $24, R13            // the next slice
+	DECQ R11
+	JNZ  values
+	STOREC(0, 0)
+	STOREC(1, 64)
+	TILERELEASE
+	RET
