@@ -24,7 +24,7 @@ type Config struct {
 	Batch int `json:"batch" yaml:"batch"`
 	// Sampling is how samples are drawn; its temperature is above 0.
 	Sampling decode.Sampling `json:"sampling" yaml:"sampling"`
-	// Precision is what the decoder rounds weights to: float32, which "" is too, or bf16.
+	// Precision is what the decoder rounds weights, keys and values to: float32, which "" is too, or bf16.
 	Precision decode.Precision `json:"precision,omitempty" yaml:"precision"`
 	// Search is how trees are grown.
 	Search SearchConfig `json:"search" yaml:"search"`

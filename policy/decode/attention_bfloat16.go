@@ -49,7 +49,8 @@ func (p *pass) attendRounded(i int, w *worker) {
 	out, queries := p.mixed[i*p.config.Width:(i+1)*p.config.Width], p.heads[i*p.headsWidth():]
 	scores, weights := w.scores[:shared*stride], w.weights[:shared*stride]
 	for g := range shape.heads {
-		p.set.CacheScores(scores, stride, queries[g*shared*row:(g+1)*shared*row], shape.width, w.pick(f.row, shape, first, last, shape.keys(p.layer, g)))
+		p.set.CacheScores(scores, stride, queries[g*shared*row:(g+1)*shared*row], shape.width,
+			w.pick(f.row, shape, first, last, shape.keys(p.layer, g)))
 		for h := range shared {
 			one := scores[h*stride : (h+1)*stride]
 			hide(one[:seen-first*blockLen])

@@ -8,8 +8,8 @@ const CachePanel = halfColumns
 // CachePanelLen is the length of a panel for heads of so many numbers: CachePanel rows of BFloat16Row(width).
 func CachePanelLen(width int) int { return CachePanel * BFloat16Row(width) }
 
-// halfCache is a sum over positions, for some heads that share keys and values: rows of a, lda elements apart, with panels, to rows of c, ldc
-// elements apart. width is that of a head.
+// halfCache is a sum over positions, for some heads that share keys and values: rows of a, lda elements apart, with panels, to rows of c,
+// ldc elements apart. width is that of a head.
 type halfCache struct {
 	heads, width int
 	a            []BFloat16
@@ -27,8 +27,8 @@ func StoreKey(panel, key []BFloat16, position int) {
 	}
 }
 
-// StoreValue does so for a value: of 32 of its numbers at a time, all of positions 0 and 1 in turn, then of 2 and 3. Sums read whole panels,
-// so what isn't stored yet must be finite.
+// StoreValue does so for a value: of 32 of its numbers at a time, all of positions 0 and 1 in turn, then of 2 and 3. Sums read whole
+// panels, so what isn't stored yet must be finite.
 func StoreValue(panel, value []BFloat16, position int) {
 	for k, v := range value {
 		panel[k/halfColumns*halfFloats+position/2*2*halfColumns+2*(k%halfColumns)+position%2] = v
@@ -59,7 +59,7 @@ func (s *Set) CacheScores(scores []float32, stride int, queries []BFloat16, widt
 func (s *Set) CacheMix(out []float32, width int, weights []BFloat16, stride int, values [][]BFloat16) {
 	heads := len(out) / width
 	if stride < len(values)*CachePanel || len(weights) < (heads-1)*stride+len(values)*CachePanel {
-		panic(fmt.Sprintf("kernel: weights of %d heads for %d panels with row stride %d in a slice of %d", heads, len(values), stride, len(weights)))
+		panic(fmt.Sprintf("kernel: weights of %d heads for %d panels with stride %d in a slice of %d", heads, len(values), stride, len(weights)))
 	}
 	checkPanels(values, width)
 	s.halves.mix(halfCache{heads: heads, width: width, a: weights, lda: stride, panels: values, c: out, ldc: width})
