@@ -91,7 +91,7 @@ func (j Job) algorithm() (algorithm, error) {
 // prompts are those of a lesson, in whatever round they were drawn.
 func (s *session) prompts(l lesson) []rollout.Slot {
 	if !s.borrows(l.iteration) {
-		sampled, searched := s.slots(l.iteration, l.before.Prompts, 0, s.drawn(l.scored))
+		sampled, searched := s.slots(l.iteration, s.dealtBefore(l.iteration, l.before), 0, s.drawn(l.scored))
 		return append(sampled, searched...)
 	}
 	var out []rollout.Slot

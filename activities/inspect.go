@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/hone-rl/hone"
-	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/decode"
 	"github.com/hone-rl/hone/reward"
 	"github.com/hone-rl/hone/reward/stack"
@@ -35,7 +34,7 @@ func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajec
 	if err != nil {
 		return nil, err
 	}
-	params, err := s.params(ctx, version)
+	params, err := s.loaded(ctx, version)
 	if err != nil {
 		return nil, err
 	}
@@ -69,15 +68,6 @@ func (i Inspector) ReferenceLogp(ctx context.Context, run hone.RunID, trajectori
 		return nil, err
 	}
 	return i.Logp(ctx, first, 0, trajectories)
-}
-
-// params are the weights of a version, from the blob store.
-func (s *session) params(ctx context.Context, version int) (*policy.Params, error) {
-	stored, err := s.deps.Store.Version(ctx, s.run, version)
-	if err != nil {
-		return nil, err
-	}
-	return loadWeights(ctx, s.deps.Blobs, stored.Weights)
 }
 
 // Again are the stored trajectories of an iteration, and the same generated once more, in the order of samples.
@@ -117,7 +107,7 @@ func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int
 		}
 		return out, err
 	}
-	roller, err := s.roller(ctx, out.Stored[0].Behaviour)
+	roller, err := s.roller(ctx, out.Stored[0].Behaviour, iteration)
 	if err != nil {
 		return out, err
 	}

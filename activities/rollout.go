@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/rollout"
@@ -52,6 +53,10 @@ type shard struct {
 }
 
 func newShard(ctx context.Context, s *session, in RolloutShardInput) (*shard, error) {
+	if want := s.job.behaviour(in.Iteration); in.Behaviour != want {
+		return nil, fmt.Errorf("iteration %d sampled by version %d: with staleness %d want version %d: %w",
+			in.Iteration, in.Behaviour, s.job.Rollout.Staleness, want, hone.ErrInvalid)
+	}
 	sampled, searched, prompts, err := s.drawSlots(ctx, in)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func (s *session) drawSlots(ctx context.Context, in RolloutShardInput) (sampled,
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	sampled, searched = s.slots(in.Iteration, before.Prompts, from, to)
+	sampled, searched = s.slots(in.Iteration, s.dealtBefore(in.Iteration, before), from, to)
 	return sampled, searched, to, nil
 }
 
@@ -120,7 +125,7 @@ func (h *shard) sample(ctx context.Context, p *pulse) error {
 
 // roll samples and searches the shard's prompts.
 func (h *shard) roll(ctx context.Context, p *pulse) (trajectories []hone.Trajectory, trees []storage.Tree, err error) {
-	roller, err := h.roller(ctx, h.in.Behaviour)
+	roller, err := h.roller(ctx, h.in.Behaviour, h.in.Iteration)
 	if err != nil {
 		return nil, nil, err
 	}
