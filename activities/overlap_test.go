@@ -37,7 +37,9 @@ func TestOverlappedRunIsTheSameWhateverTheTiming(t *testing.T) {
 				require.NoError(t, err)
 				return prepared.Run, a
 			}
-			same := func(a *activities.Activities) func() *activities.Activities { return func() *activities.Activities { return a } }
+			same := func(a *activities.Activities) func() *activities.Activities {
+				return func() *activities.Activities { return a }
+			}
 
 			inTurn, a := begin("in turn")
 			var want []string

@@ -131,7 +131,9 @@ func (a *app) terminal() (*os.File, bool) {
 func (a *app) propose(args ...string) string {
 	words := []string{a.program, args[0]}
 	for _, flag := range []struct{ name, value string }{
-		{"--data-dir", a.dataDir}, {"--database-url", withoutPassword(a.databaseURL)}, {"--temporal-address", a.temporalAddress},
+		{"--data-dir", a.dataDir},
+		{"--database-url", withoutPassword(a.databaseURL)},
+		{"--temporal-address", a.temporalAddress},
 		{"--blob-url", a.blobURL},
 	} {
 		if flag.value != "" {
