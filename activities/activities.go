@@ -105,6 +105,9 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 	if err != nil {
 		return PrepareOutput{}, err
 	}
+	if err := s.checkLender(ctx); err != nil {
+		return PrepareOutput{}, err
+	}
 	config, err := json.Marshal(job)
 	if err != nil {
 		return PrepareOutput{}, fmt.Errorf("encode configuration: %w", err)
@@ -129,7 +132,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 		return PrepareOutput{}, err
 	}
 	a.keep(s)
-	out := PrepareOutput{Run: run.ID, Version: head.Number}
+	out := PrepareOutput{Run: run.ID, Version: head.Number, Staleness: job.Rollout.Staleness}
 	if head.Number >= 0 {
 		out.Manifest = string(head.Manifest())
 	}

@@ -1,11 +1,13 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/rollout"
 	"github.com/hone-rl/hone/storage"
 )
 
@@ -67,6 +69,9 @@ type learned struct {
 // endFunc says how a prompt ended whose trajectories are these.
 type endFunc func(group []hone.Scored) (storage.PromptState, string)
 
+// algorithmName is the job's, never empty.
+func (j Job) algorithmName() Algorithm { return cmp.Or(j.Algorithm, AlgorithmPPO) }
+
 // algorithm is the job's.
 func (j Job) algorithm() (algorithm, error) {
 	switch j.Algorithm {
@@ -83,6 +88,21 @@ func (j Job) algorithm() (algorithm, error) {
 		[]Algorithm{AlgorithmPPO, AlgorithmRejection, AlgorithmDPO, AlgorithmSupervised}, hone.ErrInvalid)
 }
 
+// prompts are those of a lesson, in whatever round they were drawn.
+func (s *session) prompts(l lesson) []rollout.Slot {
+	if !s.borrows(l.iteration) {
+		sampled, searched := s.slots(l.iteration, s.dealtBefore(l.iteration, l.before), 0, s.drawn(l.scored))
+		return append(sampled, searched...)
+	}
+	var out []rollout.Slot
+	for _, one := range l.scored {
+		if slot := one.Trajectory.ID.Sample / s.job.Rollout.Group; slot == len(out) {
+			out = append(out, rollout.Slot{Problem: one.Trajectory.Problem, Index: slot})
+		}
+	}
+	return out
+}
+
 // ends says how each prompt of a cycle ended, in whatever round it was drawn: exactly one state each, with the reason.
 func (s *session) ends(l lesson, end endFunc) []storage.PromptEnd {
 	bySlot := make(map[int][]hone.Scored)
@@ -91,8 +111,7 @@ func (s *session) ends(l lesson, end endFunc) []storage.PromptEnd {
 		bySlot[slot] = append(bySlot[slot], one)
 	}
 	var out []storage.PromptEnd
-	sampled, searched := s.slots(l.iteration, l.before.Prompts, 0, s.drawn(l.scored))
-	for _, slot := range append(sampled, searched...) {
+	for _, slot := range s.prompts(l) {
 		e := storage.PromptEnd{Slot: slot.Index, Problem: slot.Problem, State: storage.PromptFailed}
 		group, usable := bySlot[slot.Index], 0
 		for _, one := range group {

@@ -52,9 +52,9 @@ func (s *session) under(changes []storage.Change) (*session, error) {
 	}, err
 }
 
-// settled is what moved with a version, as the update of a cycle starts with it: a coefficient that was set anew since the version was
+// settled is what moved with the version of a cycle's number, as its update starts with it: a coefficient that was set anew since the version was
 // trained begins from there.
-func (s *session) settled(ctx context.Context, version, iteration int, moved state) (state, error) {
+func (s *session) settled(ctx context.Context, iteration int, moved state) (state, error) {
 	if len(s.changes) == 0 {
 		return moved, nil
 	}
@@ -62,6 +62,7 @@ func (s *session) settled(ctx context.Context, version, iteration int, moved sta
 	if err != nil {
 		return moved, err
 	}
+	version := iteration
 	for older, ok := restored[version]; ok; older, ok = restored[version] {
 		version = older
 	}

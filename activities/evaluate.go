@@ -52,7 +52,7 @@ func (a *Activities) evaluate(ctx context.Context, key storage.EvaluationKey, p 
 	if err != nil {
 		return err
 	}
-	roller, err := s.roller(ctx, key.Version)
+	roller, err := s.roller(ctx, key.Version, key.Version)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (a *Activities) Model(ctx context.Context, run hone.RunID, version int) (*M
 	if err != nil {
 		return nil, err
 	}
-	roller, err := s.roller(ctx, version)
+	roller, err := s.roller(ctx, version, version)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/hone-rl/hone"
-	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/decode"
 	"github.com/hone-rl/hone/reward"
 	"github.com/hone-rl/hone/reward/stack"
@@ -35,7 +34,7 @@ func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajec
 	if err != nil {
 		return nil, err
 	}
-	params, err := s.params(ctx, version)
+	params, err := s.loaded(ctx, version)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +57,17 @@ func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajec
 	return out, nil
 }
 
-// params are the weights of a version, from the blob store.
-func (s *session) params(ctx context.Context, version int) (*policy.Params, error) {
-	stored, err := s.deps.Store.Version(ctx, s.run, version)
+// ReferenceLogp is what the policy that divergence is measured from gives each token, as Logp has it.
+func (i Inspector) ReferenceLogp(ctx context.Context, run hone.RunID, trajectories []hone.Trajectory) ([][]float32, error) {
+	s, err := i.activities.session(ctx, run)
 	if err != nil {
 		return nil, err
 	}
-	return loadWeights(ctx, s.deps.Blobs, stored.Weights)
+	first, err := s.referenceRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.Logp(ctx, first, 0, trajectories)
 }
 
 // Again are the stored trajectories of an iteration, and the same generated once more, in the order of samples.
@@ -74,7 +77,8 @@ type Again struct {
 	Fingerprint string
 }
 
-// Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler.
+// Regenerate samples and searches an iteration once more, from the stored policy version, seeds and sampler. One that was taken from
+// another run is generated there.
 func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int) (Again, error) {
 	s, err := i.activities.session(ctx, run)
 	if err != nil {
@@ -90,7 +94,20 @@ func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int
 	if s, err = i.activities.sessionAt(ctx, run, iteration); err != nil {
 		return out, err
 	}
-	roller, err := s.roller(ctx, out.Stored[0].Behaviour)
+	if s.borrows(iteration) {
+		lender, theirs := s.lender(iteration)
+		again, err := i.Regenerate(ctx, lender, theirs)
+		for _, t := range again.Again {
+			t.ID.Run, t.ID.Iteration = run, iteration
+			out.Again = append(out.Again, t)
+		}
+		if err == nil && len(out.Again) != len(out.Stored) {
+			err = fmt.Errorf("iteration %d of run %s has %d trajectories, its copy %d: %w",
+				theirs, lender, len(out.Again), len(out.Stored), hone.ErrCorrupt)
+		}
+		return out, err
+	}
+	roller, err := s.roller(ctx, out.Stored[0].Behaviour, iteration)
 	if err != nil {
 		return out, err
 	}

@@ -53,6 +53,8 @@ type Job struct {
 	Rejection   RejectionConfig  `json:"rejection,omitzero" yaml:"rejection"`
 	DPO         DPOConfig        `json:"dpo,omitzero" yaml:"dpo"`
 	Supervised  SupervisedConfig `json:"supervised,omitzero" yaml:"supervised"`
+	// FromScoring is a beginning on trajectories that another run stored.
+	FromScoring FromScoring `json:"from_scoring,omitzero" yaml:"from_scoring"`
 }
 
 // StartConfig is the supervised start: traces of true steps that teach the format and the arithmetic, not the game.
@@ -117,6 +119,13 @@ func (j Job) Validate() error {
 	if j.Rollout.Precision == decode.BF16 && cmp.Or(j.Algorithm, AlgorithmPPO) == AlgorithmPPO && j.PPO.Importance.Truncate == 0 {
 		fault("rollout: precision bf16 samples from another policy than ppo trains: ppo.importance.truncate is 0, want 1 or more, such as 2")
 	}
+	if k := j.Rollout.Staleness; k > j.PPO.Importance.MaxStaleness && cmp.Or(j.Algorithm, AlgorithmPPO) == AlgorithmPPO {
+		fault("rollout: staleness %d: ppo.importance.max_staleness is %d, so that nothing that was sampled would be learned from: want at least as much",
+			k, j.PPO.Importance.MaxStaleness)
+	}
+	if j.Rollout.Staleness > 0 && j.FromScoring.Run != "" {
+		fault("rollout: staleness %d: a run that begins on what another one sampled learns from it in turn: want 0", j.Rollout.Staleness)
+	}
 	shape, err := j.shape()
 	if err != nil {
 		faults = append(faults, err)
@@ -139,6 +148,7 @@ func (j Job) Validate() error {
 		{"rollout", j.Rollout.Validate()},
 		{"temperature", j.coolest()},
 		{"reward", j.Reward.Validate()},
+		{"from_scoring", j.FromScoring.validate(j)},
 	} {
 		if part.err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", part.name, part.err))

@@ -48,11 +48,13 @@ type PrepareInput struct {
 // PrepareOutput is where the run stands.
 type PrepareOutput struct {
 	Run hone.RunID `json:"run"`
-	// Version is the head: the newest published policy version, or -1 before the supervised start. Cycle i samples from
+	// Version is the head: the newest published policy version, or -1 before the supervised start. Cycle i starts from
 	// version i and publishes version i+1, so Version is also the number of cycles done and the next iteration.
 	Version int `json:"version"`
 	// Manifest is the head's digest, hex, or "" while Version is -1.
 	Manifest string `json:"manifest,omitempty"`
+	// Staleness is by how many versions the policy that samples may be behind the one that learns; 0 samples and learns in turn.
+	Staleness int `json:"staleness,omitempty"`
 }
 
 // SupervisedStartInput asks for policy version 0.
@@ -82,7 +84,7 @@ type RolloutShardInput struct {
 	// Shard is in [0, Shards).
 	Shard  int `json:"shard"`
 	Shards int `json:"shards"`
-	// Behaviour is the policy version that samples; it equals Iteration.
+	// Behaviour is the policy version that samples: Iteration, or as many before it as the run's staleness, and never below 0.
 	Behaviour int `json:"behaviour"`
 	// Round is the one that the shard is a part of.
 	Round Round `json:"round,omitzero"`
@@ -157,14 +159,14 @@ type LayerMean struct {
 type UpdateInput struct {
 	Run       hone.RunID `json:"run"`
 	Iteration int        `json:"iteration"`
-	// Behaviour is the version that sampled and that the update starts from.
+	// Behaviour is the version that sampled. The update starts from the version of the iteration's number, which is the head.
 	Behaviour int `json:"behaviour"`
 }
 
 // UpdateOutput sums up one update. The new version is published (weights, optimiser, coefficient, consumed trajectories in one
 // transaction) before it is returned; a second call returns what is published.
 type UpdateOutput struct {
-	// Version is Behaviour + 1.
+	// Version is Iteration + 1.
 	Version  int    `json:"version"`
 	Manifest string `json:"manifest"`
 	// Trajectories and Tokens are what was trained on.

@@ -66,9 +66,13 @@ func (a proximal) open(_ context.Context, s *session, params *policy.Params) (up
 	return &proximalUpdater{session: s, params: params}, nil
 }
 
-// reference scores under version 0.
+// reference scores under version 0 of the run that all began with.
 func (s *session) reference(ctx context.Context, temperature float32) (*policy.Trainer, error) {
-	first, err := s.deps.Store.Version(ctx, s.run, 0)
+	run, err := s.referenceRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.deps.Store.Version(ctx, run, 0)
 	if err != nil {
 		return nil, err
 	}

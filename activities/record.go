@@ -95,7 +95,7 @@ func (s *session) tree(ctx context.Context, id hone.TrajectoryID) ([]mcts.Node, 
 
 // updateOutput is what is stored of an update.
 func (s *session) updateOutput(ctx context.Context, in UpdateInput) (UpdateOutput, error) {
-	version, after, err := s.version(ctx, in.Behaviour+1)
+	version, after, err := s.version(ctx, in.Iteration+1)
 	if err != nil {
 		return UpdateOutput{}, err
 	}
@@ -109,7 +109,7 @@ func (s *session) updateOutput(ctx context.Context, in UpdateInput) (UpdateOutpu
 	}
 	return UpdateOutput{
 		Alarm:   alarm,
-		Version: in.Behaviour + 1, Manifest: string(version.Manifest()),
+		Version: in.Iteration + 1, Manifest: string(version.Manifest()),
 		Trajectories: int(m["sampled"]) + int(m["imitated"]), Tokens: int64(m["tokens"]) + int64(m["imitation_tokens"]),
 		Steps: int(m["steps"]),
 		KL:    finite(m["kl_old_k3"]), ReferenceKL: finite(m["kl_ref_k3"]), KLCoefficient: finite(after.Beta),

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/rollout"
@@ -52,22 +53,43 @@ type shard struct {
 }
 
 func newShard(ctx context.Context, s *session, in RolloutShardInput) (*shard, error) {
-	from, to, err := s.bounds(in.Round)
+	if want := s.job.behaviour(in.Iteration); in.Behaviour != want {
+		return nil, fmt.Errorf("iteration %d sampled by version %d: with staleness %d want version %d: %w",
+			in.Iteration, in.Behaviour, s.job.Rollout.Staleness, want, hone.ErrInvalid)
+	}
+	sampled, searched, prompts, err := s.drawSlots(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	_, before, err := s.version(ctx, in.Behaviour)
-	if err != nil {
-		return nil, err
-	}
-	sampled, searched := s.slots(in.Iteration, before.Prompts, from, to)
 	part := func(slots []rollout.Slot) []rollout.Slot {
 		return slots[len(slots)*in.Shard/in.Shards : len(slots)*(in.Shard+1)/in.Shards]
 	}
 	return &shard{
 		session: s, in: in, key: storage.ShardKey{Run: in.Run, Iteration: in.Iteration, Shard: in.Shard, Round: in.Round.Number},
-		sampled: part(sampled), searched: part(searched), prompts: to,
+		sampled: part(sampled), searched: part(searched), prompts: prompts,
 	}, nil
+}
+
+// drawSlots are the prompts of a round, and the number of those of the iteration with it.
+func (s *session) drawSlots(ctx context.Context, in RolloutShardInput) (sampled, searched []rollout.Slot, prompts int, err error) {
+	if s.borrows(in.Iteration) {
+		all, err := s.borrowed(ctx, in.Iteration)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		sampled, searched, err = s.slotsOf(all)
+		return sampled, searched, len(sampled) + len(searched), err
+	}
+	from, to, err := s.bounds(in.Round)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	_, before, err := s.version(ctx, in.Behaviour)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	sampled, searched = s.slots(in.Iteration, s.dealtBefore(in.Iteration, before), from, to)
+	return sampled, searched, to, nil
 }
 
 // begin says that the iteration is sampled: from then on its settings stay what they are.
@@ -81,31 +103,15 @@ func (h *shard) begin(ctx context.Context) error {
 
 // sample makes the shard's trajectories and stores them, once.
 func (h *shard) sample(ctx context.Context, p *pulse) error {
-	roller, err := h.roller(ctx, h.in.Behaviour)
-	if err != nil {
-		return err
-	}
-	origin := h.origin(h.in.Iteration, h.in.Behaviour)
 	began := p.seconds()
-	p.phase("sample", "trajectories")
-	trajectories, err := roller.Sample(ctx, rollout.SampleInput{Origin: origin, Slots: h.sampled, Progress: p.at})
+	roll := h.roll
+	if h.borrows(h.in.Iteration) {
+		p.phase("copy", "trajectories")
+		roll = func(ctx context.Context, _ *pulse) ([]hone.Trajectory, []storage.Tree, error) { return h.borrow(ctx) }
+	}
+	trajectories, trees, err := roll(ctx, p)
 	if err != nil {
 		return err
-	}
-	var trees []storage.Tree
-	if len(h.searched) > 0 {
-		p.phase("search", "simulations")
-		found, err := roller.Search(ctx, rollout.SearchInput{Origin: origin, Slots: h.searched, Judge: h.judge, Progress: p.at})
-		if err != nil {
-			return err
-		}
-		for _, f := range found {
-			tree := storage.Tree{Sample: f.Trajectory.ID.Sample}
-			for _, n := range f.Tree {
-				tree.Nodes = append(tree.Nodes, storage.Node(n))
-			}
-			trajectories, trees = append(trajectories, f.Trajectory), append(trees, tree)
-		}
 	}
 	sampled := p.seconds()
 	p.phase("store", "trajectories")
@@ -117,10 +123,37 @@ func (h *shard) sample(ctx context.Context, p *pulse) error {
 	})
 }
 
+// roll samples and searches the shard's prompts.
+func (h *shard) roll(ctx context.Context, p *pulse) (trajectories []hone.Trajectory, trees []storage.Tree, err error) {
+	roller, err := h.roller(ctx, h.in.Behaviour, h.in.Iteration)
+	if err != nil {
+		return nil, nil, err
+	}
+	origin := h.origin(h.in.Iteration, h.in.Behaviour)
+	p.phase("sample", "trajectories")
+	trajectories, err = roller.Sample(ctx, rollout.SampleInput{Origin: origin, Slots: h.sampled, Progress: p.at})
+	if err != nil || len(h.searched) == 0 {
+		return trajectories, nil, err
+	}
+	p.phase("search", "simulations")
+	found, err := roller.Search(ctx, rollout.SearchInput{Origin: origin, Slots: h.searched, Judge: h.judge, Progress: p.at})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range found {
+		tree := storage.Tree{Sample: f.Trajectory.ID.Sample}
+		for _, n := range f.Tree {
+			tree.Nodes = append(tree.Nodes, storage.Node(n))
+		}
+		trajectories, trees = append(trajectories, f.Trajectory), append(trees, tree)
+	}
+	return trajectories, trees, nil
+}
+
 // summary counts what is stored of the shard.
 func (h *shard) summary(ctx context.Context) (RolloutShardOutput, error) {
 	out := RolloutShardOutput{Prompts: len(h.sampled) + len(h.searched)}
-	for _, slots := range [][]rollout.Slot{h.sampled, h.searched} {
+	for i, slots := range [][]rollout.Slot{h.sampled, h.searched} {
 		if len(slots) == 0 {
 			continue
 		}
@@ -130,8 +163,11 @@ func (h *shard) summary(ctx context.Context) (RolloutShardOutput, error) {
 		if err != nil {
 			return out, err
 		}
-		for i := range stored {
-			out.count(&stored[i])
+		for j := range stored {
+			// Between prompts that were sampled in two rounds stand those that were searched.
+			if (stored[j].Source == hone.SourceSearch) == (i == 1) {
+				out.count(&stored[j])
+			}
 		}
 	}
 	return out, nil

@@ -46,7 +46,12 @@ type world struct {
 	store *storage.Store
 	blobs blob.Store
 	set   *kernel.Set
+	// behind is by how many versions the policy that samples is behind.
+	behind int
 }
+
+// behaviour is the version that samples a cycle.
+func (w *world) behaviour(iteration int) int { return max(0, iteration-w.behind) }
 
 func setup(t *testing.T) *world {
 	t.Helper()
@@ -72,13 +77,21 @@ func (w *world) prepare(a *activities.Activities, name string, job activities.Jo
 // cycle runs one cycle in shards parts, each activity times times, by the process that next gives.
 func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() *activities.Activities) activities.UpdateOutput {
 	w.Helper()
-	ctx := w.Context()
+	w.scored(run, iteration, shards, times, next)
+	return w.update(run, iteration, times, next)
+}
+
+// scored samples and scores a cycle.
+func (w *world) scored(run hone.RunID, iteration, shards, times int, next func() *activities.Activities) {
+	w.Helper()
 	rounds := []activities.Round{{}}
 	for r := 0; r < len(rounds); r++ {
 		w.sample(run, iteration, shards, times, rounds[r], next)
 		// Those before are scored again: a new execution of the workflow begins with the first.
 		for s := max(0, r-times+1); s <= r; s++ {
-			score, err := next().Score(ctx, activities.ScoreInput{Run: run, Iteration: iteration, Behaviour: iteration, Round: rounds[s]})
+			score, err := next().Score(w.Context(), activities.ScoreInput{
+				Run: run, Iteration: iteration, Behaviour: w.behaviour(iteration), Round: rounds[s],
+			})
 			require.NoError(w, err)
 			sum := 0.0
 			for _, layer := range score.Layers {
@@ -93,9 +106,14 @@ func (w *world) cycle(run hone.RunID, iteration, shards, times int, next func() 
 			}
 		}
 	}
+}
+
+// update trains on a cycle.
+func (w *world) update(run hone.RunID, iteration, times int, next func() *activities.Activities) activities.UpdateOutput {
+	w.Helper()
 	var update activities.UpdateOutput
 	for attempt := range times {
-		out, err := next().Update(ctx, activities.UpdateInput{Run: run, Iteration: iteration, Behaviour: iteration})
+		out, err := next().Update(w.Context(), activities.UpdateInput{Run: run, Iteration: iteration, Behaviour: w.behaviour(iteration)})
 		require.NoError(w, err)
 		out.Seconds = 0
 		if attempt == 0 {
@@ -111,7 +129,7 @@ func (w *world) sample(run hone.RunID, iteration, shards, times int, round activ
 	w.Helper()
 	for shard := range shards {
 		in := activities.RolloutShardInput{
-			Run: run, Iteration: iteration, Shard: shard, Shards: shards, Behaviour: iteration, Round: round,
+			Run: run, Iteration: iteration, Shard: shard, Shards: shards, Behaviour: w.behaviour(iteration), Round: round,
 		}
 		var first activities.RolloutShardOutput
 		for attempt := range times {

@@ -41,6 +41,9 @@ type session struct {
 	// mu guards the learner, for as long as an update takes.
 	mu      sync.Mutex
 	learner *learner
+	// aside guards sampler, the policy that samples beside an update: a cache too.
+	aside   sync.Mutex
+	sampler sampler
 	// deals guards orders, the permutations made so far.
 	deals  sync.Mutex
 	orders map[string][]int
@@ -53,6 +56,12 @@ type learner struct {
 	params    *policy.Params
 	optimiser *policy.AdamW
 	updater   updater
+}
+
+// sampler is the policy of a version, in memory.
+type sampler struct {
+	version int
+	params  *policy.Params
 }
 
 func newSession(d Deps, run hone.RunID, job Job) (*session, error) {
@@ -119,27 +128,53 @@ func (s *session) subset(split hone.Split, limit int) ([]hone.Problem, error) {
 	return out, nil
 }
 
-// roller samples and searches with a version of the policy.
-func (s *session) roller(ctx context.Context, version int) (*rollout.Roller, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var params *policy.Params
-	if s.learner != nil && s.learner.version == version {
-		params = s.learner.params
-	} else {
-		stored, err := s.deps.Store.Version(ctx, s.run, version)
-		if err != nil {
-			return nil, err
-		}
-		if params, err = loadWeights(ctx, s.deps.Blobs, stored.Weights); err != nil {
-			return nil, fmt.Errorf("version %d of run %s: %w", version, s.run, err)
-		}
+// roller samples and searches with a version of the policy, as a cycle does.
+func (s *session) roller(ctx context.Context, version, cycle int) (*rollout.Roller, error) {
+	params, err := s.sampling(ctx, version)
+	if err != nil {
+		return nil, err
 	}
 	engine, err := decode.New(params, s.token, s.deps.Kernels, decode.Options{Precision: s.job.Rollout.Precision})
 	if err != nil {
 		return nil, err
 	}
-	return rollout.New(engine, s.token, s.task, s.job.sampling(version))
+	return rollout.New(engine, s.token, s.task, s.job.sampling(cycle))
+}
+
+// sampling is the policy of a version to sample with. Where no update runs beside it may be the learner's own.
+func (s *session) sampling(ctx context.Context, version int) (*policy.Params, error) {
+	if s.job.Rollout.Staleness == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.learner != nil && s.learner.version == version {
+			return s.learner.params, nil
+		}
+		return s.loaded(ctx, version)
+	}
+	s.aside.Lock()
+	defer s.aside.Unlock()
+	if s.sampler.params != nil && s.sampler.version == version {
+		return s.sampler.params, nil
+	}
+	params, err := s.loaded(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	s.sampler = sampler{version: version, params: params}
+	return params, nil
+}
+
+// loaded is the policy of a version, from the blob store.
+func (s *session) loaded(ctx context.Context, version int) (*policy.Params, error) {
+	stored, err := s.deps.Store.Version(ctx, s.run, version)
+	if err != nil {
+		return nil, err
+	}
+	params, err := loadWeights(ctx, s.deps.Blobs, stored.Weights)
+	if err != nil {
+		return nil, fmt.Errorf("version %d of run %s: %w", version, s.run, err)
+	}
+	return params, nil
 }
 
 // origin says where the trajectories of an iteration come from.

@@ -19,6 +19,26 @@ import (
 // own is the number of slots of a cycle's first round.
 func (s *session) own() int { return s.job.Prompts + s.searches() }
 
+// dealtBefore is the number of problems that the cycles before one have been dealt, given what moved with the version of its number. A cycle
+// that is sampled before that version is made has them at a fixed place: each before it counts with as many as it could have drawn.
+func (s *session) dealtBefore(iteration int, before state) int {
+	if s.job.Rollout.Staleness > 0 {
+		return iteration * s.job.mostPrompts()
+	}
+	return before.Prompts
+}
+
+// dealtAfter is the same with the cycle itself, which has these trajectories.
+func (s *session) dealtAfter(iteration int, before state, scored []hone.Scored) int {
+	if s.job.Rollout.Staleness > 0 {
+		return (iteration + 1) * s.job.mostPrompts()
+	}
+	return before.Prompts + s.dealt(iteration, scored)
+}
+
+// behaviour is the version that samples a cycle: a function of its number alone, so that no timing can make it another.
+func (j Job) behaviour(iteration int) int { return max(0, iteration-j.Rollout.Staleness) }
+
 // slots are the prompts of a cycle in slots [from, to), those to sample and those to search. dealt is the number of problems that were
 // sampled in the cycles before.
 func (s *session) slots(iteration, dealt, from, to int) (sampled, searched []rollout.Slot) {
@@ -42,6 +62,14 @@ func (s *session) drawn(scored []hone.Scored) int {
 		return s.own()
 	}
 	return max(s.own(), scored[len(scored)-1].Trajectory.ID.Sample/s.job.Rollout.Group+1)
+}
+
+// dealt is the number of problems to sample that a cycle with these trajectories took from the deal.
+func (s *session) dealt(iteration int, scored []hone.Scored) int {
+	if s.borrows(iteration) {
+		return 0
+	}
+	return s.drawn(scored) - s.searches()
 }
 
 // bounds are the slots of a round. What is no round of the job is [hone.ErrInvalid].

@@ -37,7 +37,7 @@ func (j Job) firstState() state {
 	return first
 }
 
-// SupervisedStart trains and publishes version 0.
+// SupervisedStart trains and publishes version 0, or takes it from the run that this one goes on from.
 func (a *Activities) SupervisedStart(ctx context.Context, in SupervisedStartInput) (out SupervisedStartOutput, err error) {
 	err = beating(ctx, "supervised start", func(ctx context.Context, p *pulse) error {
 		s, err := a.session(ctx, in.Run)
@@ -49,7 +49,11 @@ func (a *Activities) SupervisedStart(ctx context.Context, in SupervisedStartInpu
 			return err
 		}
 		if head.Number < 0 {
-			if err := s.start(ctx, p); err != nil {
+			begin := s.start
+			if f := s.job.FromScoring; f.Run != "" && f.Version >= 0 {
+				begin = s.goOn
+			}
+			if err := begin(ctx, p); err != nil {
 				return err
 			}
 		}

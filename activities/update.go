@@ -24,13 +24,13 @@ func (a *Activities) Update(ctx context.Context, in UpdateInput) (out UpdateOutp
 			return err
 		}
 		switch head.Number {
-		case in.Behaviour:
+		case in.Iteration:
 			if err := s.update(ctx, in, p); err != nil {
 				return err
 			}
-		case in.Behaviour + 1: // It was published before its result was heard of.
+		case in.Iteration + 1: // It was published before its result was heard of.
 		default:
-			return fmt.Errorf("update from version %d: the head of run %s is %d: %w", in.Behaviour, in.Run, head.Number, hone.ErrInvalid)
+			return fmt.Errorf("update from version %d: the head of run %s is %d: %w", in.Iteration, in.Run, head.Number, hone.ErrInvalid)
 		}
 		out, err = s.updateOutput(ctx, in)
 		out.Seconds = p.seconds()
@@ -52,14 +52,14 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	if err != nil {
 		return err
 	}
-	from, before, err := s.version(ctx, in.Behaviour)
+	from, before, err := s.version(ctx, in.Iteration)
 	if err != nil {
 		return err
 	}
-	if before, err = s.settled(ctx, in.Behaviour, in.Iteration, before); err != nil {
+	if before, err = s.settled(ctx, in.Iteration, before); err != nil {
 		return err
 	}
-	current, err := s.load(ctx, in.Behaviour, from)
+	current, err := s.load(ctx, in.Iteration, from)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	taught := p.seconds()
 	p.phase("store version", "")
 	version, err := s.store(ctx, current.params, current.optimiser, state{
-		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: before.Prompts + s.drawn(scored) - s.searches(),
+		Beta: result.beta, EntropyCoef: result.entropyCoef, Prompts: s.dealtAfter(in.Iteration, before, scored),
 	})
 	if err != nil {
 		return err
@@ -86,16 +86,19 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	metrics := result.metrics
 	maps.Copy(metrics, summarise(stored(scored)).metrics())
 	metrics["generated_tokens"] = float64(tokensOf(scored))
+	if s.borrows(in.Iteration) {
+		metrics["staleness"] = float64(s.job.FromScoring.Staleness(in.Iteration))
+	}
 	metrics["seconds_update_load"], metrics["seconds_update"] = loaded, taught-loaded
 	metrics["seconds_store_version"] = p.seconds() - taught
 	_, err = s.deps.Store.CommitCycle(ctx, storage.Commit{
-		Run: s.run, Iteration: in.Iteration, From: in.Behaviour, Fence: fence, Version: version,
+		Run: s.run, Iteration: in.Iteration, From: in.Iteration, Fence: fence, Version: version,
 		Prompts: s.ends(l, result.end), Targets: result.targets, Metrics: metrics,
 	})
 	if err != nil {
 		return err
 	}
-	current.version = in.Behaviour + 1
+	current.version = in.Iteration + 1
 	return nil
 }
 

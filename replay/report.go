@@ -242,14 +242,11 @@ func (f *fold) report(ctx context.Context) (Report, error) {
 			c.Steps = append(c.Steps, s.Text)
 		}
 		if c.BeforeBreakdown == nil {
-			live, err := f.in.Store.LoadScoring(ctx, p.Trajectory.ID.Run, p.Trajectory.ID.Iteration, storage.LiveScoring)
+			live, err := f.in.Store.LoadBreakdown(ctx, p.Trajectory.ID, storage.LiveScoring)
 			if err != nil {
 				return r, err
 			}
-			at, found := slices.BinarySearchFunc(live, p.Trajectory.ID.Sample, func(s storage.Scored, sample int) int { return s.Sample - sample })
-			if found {
-				c.BeforeBreakdown = &live[at].Breakdown
-			}
+			c.BeforeBreakdown = &live
 		}
 		r.Largest = append(r.Largest, c)
 	}

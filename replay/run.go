@@ -20,6 +20,7 @@ type Store interface {
 	ScoredIterations(ctx context.Context, run hone.RunID, from, to int) ([]int, error)
 	LoadJudged(ctx context.Context, sel storage.Selection, iteration int, values bool) ([]storage.Judged, error)
 	LoadScoring(ctx context.Context, run hone.RunID, iteration, scoring int) ([]storage.Scored, error)
+	LoadBreakdown(ctx context.Context, id hone.TrajectoryID, scoring int) (hone.Breakdown, error)
 	HasScoring(ctx context.Context, key storage.ScoringKey) (bool, error)
 	SaveScoring(ctx context.Context, key storage.ScoringKey, scored []storage.Scored) error
 }
@@ -67,30 +68,57 @@ func Run(ctx context.Context, in Input) (Report, error) {
 		return Report{}, err
 	}
 	fold := newFold(in)
-	window := 2 * runtime.GOMAXPROCS(0)
-	for lo := 0; lo < len(iterations); lo += window {
-		part := iterations[lo:min(lo+window, len(iterations))]
-		scored := make([][]pair, len(part))
-		group, inner := errgroup.WithContext(ctx)
-		for i, iteration := range part {
-			group.Go(func() (err error) {
-				scored[i], err = in.iteration(inner, iteration)
+	if err := in.each(ctx, iterations, fold.iteration); err != nil {
+		return Report{}, err
+	}
+	return fold.report(ctx)
+}
+
+// ahead is how many iterations for each processor are read and judged, or wait for those before them to be folded: they are what is in
+// memory. More than one, since a processor has nothing to do while the database works.
+const ahead = 2
+
+// each judges iterations in parallel, and hands them to f one at a time, in order.
+func (in Input) each(ctx context.Context, iterations []int, f func([]pair) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	judged := make(chan chan []pair, ahead*runtime.GOMAXPROCS(0)-1)
+	group.Go(func() error {
+		defer close(judged)
+		for _, iteration := range iterations {
+			one := make(chan []pair, 1)
+			select {
+			case judged <- one:
+			case <-inner.Done():
+				return inner.Err()
+			}
+			group.Go(func() error {
+				defer close(one)
+				pairs, err := in.iteration(inner, iteration)
+				if err == nil {
+					one <- pairs
+				}
 				return err
 			})
 		}
-		if err := group.Wait(); err != nil {
-			return Report{}, err
-		}
-		for _, pairs := range scored {
-			if err := fold.iteration(pairs); err != nil {
-				return Report{}, err
+		return nil
+	})
+	group.Go(func() error {
+		done := 0
+		for one := range judged {
+			pairs, ok := <-one
+			if !ok {
+				return inner.Err()
+			}
+			if err := f(pairs); err != nil {
+				return err
+			}
+			if done++; in.Progress != nil {
+				in.Progress(done, len(iterations))
 			}
 		}
-		if in.Progress != nil {
-			in.Progress(lo+len(part), len(iterations))
-		}
-	}
-	return fold.report(ctx)
+		return nil
+	})
+	return group.Wait()
 }
 
 // pair is one trajectory under the two rewards that are compared.

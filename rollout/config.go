@@ -10,6 +10,9 @@ import (
 	"github.com/hone-rl/hone/policy/decode"
 )
 
+// mostStaleness is the largest staleness that makes sense: what is older is another policy's.
+const mostStaleness = 16
+
 // Config says how trajectories are made.
 type Config struct {
 	// MaxTokens is the most tokens of a completion, end of sequence included, >= 1. A completion that reaches it is cut off.
@@ -19,12 +22,16 @@ type Config struct {
 	// TopUp is the most prompts that a cycle samples, in units of its prompts, in [1, 100]; 0 is 1, which samples no further ones. Above
 	// 1 the groups that an update would leave out (those whose rewards are about the same) are made up for by further prompts.
 	TopUp float64 `json:"top_up,omitempty" yaml:"top_up"`
+	// Staleness is by how many versions the policy that samples a cycle may be behind the one that learns from it, in [0, 16]. At 0 every
+	// cycle is sampled by the newest policy, after the update before it. At k cycle i is sampled by version max(0, i-k), while the updates up to it
+	// go on; each cycle then has its problems at a fixed place of the deal, since how many the one before draws isn't known yet.
+	Staleness int `json:"staleness,omitempty" yaml:"staleness"`
 	// Batch is the most sequences handed to the decoder in one call, >= 1; the samples of one prompt stay together even where
 	// they are more. It bounds memory and sets how often progress is reported.
 	Batch int `json:"batch" yaml:"batch"`
 	// Sampling is how samples are drawn; its temperature is above 0.
 	Sampling decode.Sampling `json:"sampling" yaml:"sampling"`
-	// Precision is what the decoder rounds weights to: float32, which "" is too, or bf16.
+	// Precision is what the decoder rounds weights, keys and values to: float32, which "" is too, or bf16.
 	Precision decode.Precision `json:"precision,omitempty" yaml:"precision"`
 	// Search is how trees are grown.
 	Search SearchConfig `json:"search" yaml:"search"`
@@ -77,6 +84,9 @@ func (c Config) Validate() error {
 	var topUp error
 	if c.TopUp != 0 && !(c.TopUp >= 1 && c.TopUp <= 100) {
 		topUp = fmt.Errorf("top_up %v: want a number in [1, 100], or 0 for 1: %w", c.TopUp, hone.ErrInvalid)
+	}
+	if c.Staleness < 0 || c.Staleness > mostStaleness {
+		topUp = errors.Join(topUp, fmt.Errorf("staleness %d: want 0 to %d: %w", c.Staleness, mostStaleness, hone.ErrInvalid))
 	}
 	return errors.Join(
 		atLeastOne("max_tokens", c.MaxTokens),

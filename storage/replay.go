@@ -90,22 +90,28 @@ type LayerTotal struct {
 
 // ScoredIterations are the iterations of a run from one to another (to < 0: the last) that have a live scoring, in order.
 func (s *Store) ScoredIterations(ctx context.Context, run hone.RunID, from, to int) ([]int, error) {
-	if _, err := runKey(run); err != nil {
-		return nil, err
-	}
-	rows, err := s.pool.Query(ctx, `SELECT DISTINCT split_part(batch_key, '/', 3)::int AS iteration FROM ingest_batches
-		WHERE run_id = $1 AND batch_key LIKE 'score/0/%' ORDER BY iteration`, string(run))
-	if err != nil {
-		return nil, fail(ctx, err, "iterations of run %s", run)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	all, err := s.IterationsOf(ctx, run, LiveScoring)
 	var out []int
 	for _, i := range all {
 		if i >= from && (to < 0 || i <= to) {
 			out = append(out, i)
 		}
 	}
-	return out, fail(ctx, err, "iterations of run %s", run)
+	return out, err
+}
+
+// IterationsOf are the iterations of a run that a scoring has, in order.
+func (s *Store) IterationsOf(ctx context.Context, run hone.RunID, scoring int) ([]int, error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT split_part(batch_key, '/', 3)::int AS iteration FROM ingest_batches
+		WHERE run_id = $1 AND batch_key LIKE $2 ORDER BY iteration`, string(run), fmt.Sprintf("score/%d/%%", scoring))
+	if err != nil {
+		return nil, fail(ctx, err, "iterations of scoring %d of run %s", scoring, run)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	return all, fail(ctx, err, "iterations of scoring %d of run %s", scoring, run)
 }
 
 // LoadJudged loads what the selection picks of an iteration, in the order of samples; values asks for tokens, log-probabilities and values.

@@ -57,6 +57,15 @@ func (s *Store) AddScoring(ctx context.Context, run hone.RunID, config json.RawM
 	return scoring, fail(ctx, err, "add scoring to run %s", run)
 }
 
+// ScoringConfig is the configuration of a scoring, as it was given to [Store.AddScoring]; the live one's is the run's.
+func (s *Store) ScoringConfig(ctx context.Context, run hone.RunID, scoring int) (config json.RawMessage, err error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	err = s.pool.QueryRow(ctx, "SELECT config FROM scorings WHERE run_id = $1 AND scoring_id = $2", string(run), scoring).Scan(&config)
+	return config, fail(ctx, err, "scoring %d of run %s", scoring, run)
+}
+
 // HasScoring tells whether that part was stored.
 func (s *Store) HasScoring(ctx context.Context, key ScoringKey) (bool, error) {
 	return s.hasBatch(ctx, key.Run, key.batch())
@@ -200,13 +209,31 @@ func (w *scoringWriter) copy(ctx context.Context, tx pgx.Tx) error {
 
 // LoadScoring loads the breakdowns of an iteration in the order of samples.
 func (s *Store) LoadScoring(ctx context.Context, run hone.RunID, iteration, scoring int) ([]Scored, error) {
-	if _, err := runKey(run); err != nil {
+	return s.loadScored(ctx, Samples{Run: run, Iteration: iteration}, scoring)
+}
+
+// LoadBreakdown loads that of one trajectory.
+func (s *Store) LoadBreakdown(ctx context.Context, id hone.TrajectoryID, scoring int) (hone.Breakdown, error) {
+	all, err := s.loadScored(ctx, Samples{Run: id.Run, Iteration: id.Iteration, From: id.Sample, To: id.Sample + 1}, scoring)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("scoring %d of trajectory %s: %w", scoring, id, hone.ErrNotFound)
+	}
+	if err != nil {
+		return hone.Breakdown{}, err
+	}
+	return all[0].Breakdown, nil
+}
+
+// loadScored loads the breakdowns of a range of samples.
+func (s *Store) loadScored(ctx context.Context, r Samples, scoring int) ([]Scored, error) {
+	if _, err := runKey(r.Run); err != nil {
 		return nil, err
 	}
 	var all []Scored
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT sample, outcome, steps, packed FROM scores
-			WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 ORDER BY sample`, string(run), iteration, scoring)
+			WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 AND sample >= $4 AND sample < $5::bigint ORDER BY sample`,
+			string(r.Run), r.Iteration, scoring, r.From, r.to())
 		if err != nil {
 			return err
 		}
@@ -223,15 +250,16 @@ func (s *Store) LoadScoring(ctx context.Context, run hone.RunID, iteration, scor
 		if err != nil || scoring != LiveScoring {
 			return err
 		}
-		return loadLayers(ctx, tx, ScoringKey{ShardKey: ShardKey{Run: run, Iteration: iteration}, Scoring: scoring}, all)
+		return loadLayers(ctx, tx, r, all)
 	})
-	return all, fail(ctx, err, "load scoring %d of iteration %d of run %s", scoring, iteration, run)
+	return all, fail(ctx, err, "load scoring %d of iteration %d of run %s", scoring, r.Iteration, r.Run)
 }
 
-// loadLayers puts the layers of the iteration into the breakdowns, which are in the order of samples.
-func loadLayers(ctx context.Context, tx pgx.Tx, key ScoringKey, all []Scored) error {
+// loadLayers puts the layers of the live scoring into the breakdowns, which are in the order of samples.
+func loadLayers(ctx context.Context, tx pgx.Tx, r Samples, all []Scored) error {
 	rows, err := tx.Query(ctx, `SELECT sample, layer, weight, detail FROM rewards
-		WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 ORDER BY sample, position`, string(key.Run), key.Iteration, key.Scoring)
+		WHERE run_id = $1 AND iteration = $2 AND scoring_id = 0 AND sample >= $3 AND sample < $4::bigint ORDER BY sample, position`,
+		string(r.Run), r.Iteration, r.From, r.to())
 	if err != nil {
 		return err
 	}

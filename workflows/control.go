@@ -174,6 +174,7 @@ func (t *training) waiting() bool { return t.state.Paused && !t.state.Stopping }
 
 // rollBack makes an older version's content the next version.
 func (t *training) rollBack(ctx workflow.Context) error {
+	t.abandon(ctx)
 	in := activities.RollBackInput{Run: t.state.Run, From: t.state.Version, To: *t.state.RollBack}
 	t.state.RollBack = nil
 	var out activities.RollBackOutput

@@ -11,7 +11,7 @@ import (
 
 // Cycle sums up one cycle: what was sampled, what it earned, and what the update made of it.
 type Cycle struct {
-	// Iteration is the cycle's number, from 0; it is also the policy version that sampled.
+	// Iteration is the cycle's number, from 0; it is also the policy version that the update starts from.
 	Iteration int `json:"iteration"`
 	// Rollout is the sum over the cycle's shards; its Seconds add up the shards' own.
 	Rollout activities.RolloutShardOutput `json:"rollout"`
@@ -24,6 +24,7 @@ type Cycle struct {
 // cycles runs cycles until the plan is done or a stop is asked for, with the evaluations that are due before each. It returns
 // a continue-as-new error when the execution has become long.
 func (t *training) cycles(ctx workflow.Context) error {
+	t.horizon = t.state.Version + t.input.Plan.ContinueEvery
 	for done := 0; (t.state.Version < t.state.Cycles || t.state.RollBack != nil) && !t.state.Stopping; done++ {
 		if done > 0 && (done >= t.input.Plan.ContinueEvery || workflow.GetInfo(ctx).GetContinueAsNewSuggested()) {
 			return t.continueAsNew(ctx)
@@ -62,16 +63,19 @@ func (t *training) due() bool {
 	return every > 0 && t.state.Version > 0 && t.state.Version%every == 0
 }
 
-// cycle samples with the head, scores, and trains the next version.
+// cycle samples with the head or the version that its staleness says, scores, and trains the next version.
 func (t *training) cycle(ctx workflow.Context) error {
 	began := workflow.Now(ctx)
 	cycle := Cycle{Iteration: t.state.Version}
-	if err := t.sample(ctx, &cycle); err != nil {
+	if err := t.sampled(ctx, &cycle); err != nil {
 		return err
 	}
+	t.lookAhead(ctx)
 	t.state.Phase = PhaseUpdate
 	err := workflow.ExecuteActivity(call{QueueTrain, 4 * time.Hour, fmt.Sprintf("cycle %d: update", cycle.Iteration)}.context(ctx),
-		t.act.Update, activities.UpdateInput{Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration}).Get(ctx, &cycle.Update)
+		t.act.Update, activities.UpdateInput{
+			Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: t.behaviour(cycle.Iteration),
+		}).Get(ctx, &cycle.Update)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
@@ -91,11 +95,11 @@ func (t *training) sample(ctx workflow.Context, cycle *Cycle) error {
 		if err := t.rollout(ctx, round, cycle); err != nil {
 			return err
 		}
-		t.state.Phase = PhaseScore
+		t.show(cycle, PhaseScore)
 		cycle.Score = activities.ScoreOutput{}
 		where := call{QueueReward, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
 		err := workflow.ExecuteActivity(where.context(ctx), t.act.Score, activities.ScoreInput{
-			Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: cycle.Iteration, Round: round,
+			Run: t.state.Run, Iteration: cycle.Iteration, Behaviour: t.behaviour(cycle.Iteration), Round: round,
 		}).Get(ctx, &cycle.Score)
 		if err != nil {
 			return fmt.Errorf("score: %w", err)
@@ -120,14 +124,16 @@ func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *
 	if round.Number > 0 {
 		shards = shards[:min(len(shards), round.To-round.From)]
 	}
-	t.state.Phase, t.state.ShardsDone, t.state.Shards = PhaseRollout, 0, len(shards)
+	t.show(cycle, PhaseRollout)
+	t.state.ShardsDone, t.state.Shards = 0, len(shards)
 	err := each(ctx, len(shards), t.input.Plan.Parallel, func(ctx workflow.Context, shard int) error {
 		where := call{
 			QueueRollout, 2 * time.Hour,
 			fmt.Sprintf("cycle %d: rollout %d of %d%s", cycle.Iteration, shard+1, len(shards), roundName(round)),
 		}
 		in := activities.RolloutShardInput{
-			Run: t.state.Run, Iteration: cycle.Iteration, Shard: shard, Shards: len(shards), Behaviour: cycle.Iteration, Round: round,
+			Run: t.state.Run, Iteration: cycle.Iteration, Shard: shard, Shards: len(shards), Behaviour: t.behaviour(cycle.Iteration),
+			Round: round,
 		}
 		if err := workflow.ExecuteActivity(where.context(ctx), t.act.RolloutShard, in).Get(ctx, &shards[shard]); err != nil {
 			return fmt.Errorf("rollout shard %d of %d: %w", shard+1, len(shards), err)
@@ -174,8 +180,9 @@ func (t *training) evaluate(ctx workflow.Context, version int, measures []Measur
 	return results, nil
 }
 
-// continueAsNew hands over to a new execution with an empty history, once no update is half done.
+// continueAsNew hands over to a new execution with an empty history, once no update is half done and no sampling is.
 func (t *training) continueAsNew(ctx workflow.Context) error {
+	t.await(ctx)
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
 		return err
 	}

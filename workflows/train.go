@@ -105,6 +105,8 @@ type training struct {
 	interrupt func()
 	// manifest is the digest of the head.
 	manifest string
+	lookahead
+
 	// act is nil: only its methods' names are used.
 	act *activities.Activities
 }
@@ -143,14 +145,15 @@ func (t *training) run(ctx workflow.Context) (TrainResult, error) {
 	}
 	var final []activities.Evaluation
 	for {
-		if err := t.cycles(ctx); err != nil {
+		err := t.cycles(ctx)
+		t.abandon(ctx)
+		if err != nil {
 			return TrainResult{}, err
 		}
 		if t.state.Stopping && t.state.Version < t.state.Cycles {
 			return t.pause(ctx)
 		}
 		t.state.Phase = PhaseFinal
-		var err error
 		if final, err = t.evaluate(ctx, t.state.Version, t.input.Plan.Final); err != nil {
 			return TrainResult{}, err
 		}
@@ -171,6 +174,7 @@ func (t *training) prepare(ctx workflow.Context) error {
 		return fmt.Errorf("prepare run %s: %w", t.input.Run, err)
 	}
 	t.state.Run, t.state.Version, t.manifest = head.Run, head.Version, head.Manifest
+	t.staleness = head.Staleness
 	if head.Version > noVersion {
 		return nil
 	}

@@ -37,10 +37,15 @@ type app struct {
 	temporalAddress  string
 	temporalSpace    string
 	temporalTLS      tlsFlags
+	blobURL          string
+	cacheBytes       int64
 	postgresBinaries string
 	json             bool
 	verbose          bool
 }
+
+// defaultCacheBytes holds a few versions of a policy of a hundred million parameters, with their optimiser.
+const defaultCacheBytes = 8 << 30
 
 // run does what the arguments say and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
@@ -92,6 +97,9 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		"host:port of a Temporal of yours (default $TEMPORAL_ADDRESS, else a private server)")
 	flags.StringVar(&a.temporalSpace, "temporal-namespace", "", "Temporal's namespace (default $TEMPORAL_NAMESPACE, else "+defaultNamespace+")")
 	a.temporalTLS.register(flags)
+	flags.StringVar(&a.blobURL, "blob-url", "",
+		"where weights are: file:///path, s3://bucket, gs://bucket or azblob://container (default $HONE_BLOB_URL, else the data directory)")
+	flags.Int64Var(&a.cacheBytes, "cache-bytes", defaultCacheBytes, "how much of a blob store elsewhere is kept in the data directory")
 	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
@@ -123,7 +131,10 @@ func (a *app) terminal() (*os.File, bool) {
 func (a *app) propose(args ...string) string {
 	words := []string{a.program, args[0]}
 	for _, flag := range []struct{ name, value string }{
-		{"--data-dir", a.dataDir}, {"--database-url", withoutPassword(a.databaseURL)}, {"--temporal-address", a.temporalAddress},
+		{"--data-dir", a.dataDir},
+		{"--database-url", withoutPassword(a.databaseURL)},
+		{"--temporal-address", a.temporalAddress},
+		{"--blob-url", a.blobURL},
 	} {
 		if flag.value != "" {
 			words = append(words, flag.name, flag.value)

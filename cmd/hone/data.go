@@ -25,6 +25,7 @@ import (
 //	  server.json  how to reach them; written by the owner, and void without it
 //	  postgres/    the private Postgres
 //	  blobs/       weights, under their digests
+//	  cache/       those of a blob store elsewhere that were fetched
 //	  runs/NAME/   config.yaml: the configuration that the run was last started with;
 //	               test-puzzles.json: the puzzles that were kept out of its training set
 //	  log/         hone.log
@@ -32,14 +33,14 @@ type data struct{ path string }
 
 func (d data) postgres() string         { return filepath.Join(d.path, "postgres") }
 func (d data) blobs() string            { return filepath.Join(d.path, "blobs") }
+func (d data) cache() string            { return filepath.Join(d.path, "cache") }
 func (d data) log() string              { return filepath.Join(d.path, "log", "hone.log") }
 func (d data) config(run string) string { return filepath.Join(d.path, "runs", run, "config.yaml") }
 func (d data) puzzles(run string) string {
 	return filepath.Join(d.path, "runs", run, "test-puzzles.json")
 }
-func (d data) serverFile() string       { return filepath.Join(d.path, "server.json") }
-func (d data) lockFile() string         { return filepath.Join(d.path, "owner.lock") }
-func (d data) weights(dg string) string { return filepath.Join(d.blobs(), "sha256", dg[:2], dg) }
+func (d data) serverFile() string { return filepath.Join(d.path, "server.json") }
+func (d data) lockFile() string   { return filepath.Join(d.path, "owner.lock") }
 
 // openData is the data directory that the flags and the environment name; it is created.
 func (a *app) openData() (data, error) {
@@ -133,6 +134,7 @@ type serverRecord struct {
 	DatabaseURL       string    `json:"database_url"`
 	TemporalAddress   string    `json:"temporal_address,omitempty"`
 	TemporalNamespace string    `json:"temporal_namespace,omitempty"`
+	BlobURL           string    `json:"blob_url,omitempty"`
 }
 
 // ownership is the right to run servers in a data directory. The kernel drops it when the process ends, however it ends.

@@ -94,7 +94,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, asCommand+"=1", "HONE_SHARED=/nonexistent")
+	cmd.Env = append(cmd.Env, asCommand+"=1", "HONE_SHARED=/nonexistent", "AWS_ACCESS_KEY_ID=key", "AWS_SECRET_ACCESS_KEY=secret")
 	return cmd
 }
 
@@ -149,7 +149,11 @@ type event struct {
 	Weights string `json:"weights"`
 	Text    string `json:"text"`
 	Version int    `json:"version"`
+	Path    string `json:"path"`
 	Health  string `json:"health"`
+
+	DatabaseURL     string `json:"database_url"`
+	TemporalAddress string `json:"temporal_address"`
 }
 
 func events(t *testing.T, out string) []event {

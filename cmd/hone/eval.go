@@ -188,7 +188,7 @@ func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, 
 	if err != nil {
 		return nil, fmt.Errorf("kernels: %w", err)
 	}
-	blobs, err := s.openBlobs()
+	blobs, err := s.openBlobs(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func TestRecordThatCannotBeUsed(t *testing.T) {
 	})
 
 	// A corrupted checkpoint: one bit.
-	path := data{path: p.dir}.weights(weights)
+	path := filepath.Join(data{path: p.dir}.blobs(), "sha256", weights[:2], weights)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	flip := func() {

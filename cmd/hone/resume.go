@@ -21,7 +21,10 @@ func (t *training) resolve(ctx context.Context, r request) error {
 	t.name, t.config, t.head, t.keep = r.name, r.fresh, -1, t.puzzles.list
 	run, err := t.store.RunNamed(ctx, r.name)
 	if errors.Is(err, hone.ErrNotFound) {
-		if len(r.layers) == 0 || !r.describes() {
+		if r.lenderName != "" {
+			return t.resolveFromScoring(ctx, r)
+		}
+		if !r.describes() {
 			return fmt.Errorf("there is no run %s; to start one, say what to train with --preset or --config: %w", r.name, hone.ErrNotFound)
 		}
 		if t.config.Task != game24.Name {
@@ -55,8 +58,19 @@ func (t *training) resolve(ctx context.Context, r request) error {
 	return nil
 }
 
+// resolveFromScoring decides the configuration of a new run that begins on stored trajectories. It trains on the other run's problems.
+func (t *training) resolveFromScoring(ctx context.Context, r request) error {
+	l, err := t.borrow(ctx, &r)
+	if err != nil {
+		return err
+	}
+	t.config = r.fresh
+	t.keep, err = t.puzzles.fit(l.run, l.job, t.servers.data)
+	return err
+}
+
 // describes tells whether a preset or a file was given.
-func (r request) describes() bool { return !r.layers[0].typed }
+func (r request) describes() bool { return len(r.layers) > 0 && !r.layers[0].typed }
 
 // resumed is the configuration under which a stored run goes on: its job as it is, and the plan as it was or as it is now asked
 // for. Whatever was said that contradicts the job is [hone.ErrInvalid].
@@ -64,7 +78,7 @@ func (t *training) resumed(r request, job activities.Job) (config, error) {
 	c, known := defaultConfig(), job.Cycles
 	if last := t.servers.data.lastConfig(t.name); last != nil {
 		known = last.Plan.Cycles
-		if len(r.layers) == 0 || !r.describes() {
+		if !r.describes() {
 			c = *last
 		}
 	}

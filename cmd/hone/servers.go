@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -16,6 +18,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/blob/bucket"
 	"github.com/hone-rl/hone/storage/pglocal"
 	"github.com/hone-rl/hone/workflows"
 	"github.com/hone-rl/hone/workflows/temporallocal"
@@ -171,7 +174,7 @@ func (s *servers) publish(as role, run string) error {
 	}
 	return s.own.publish(serverRecord{
 		PID: os.Getpid(), Role: as, Run: run, Version: thisBuild().Version, Started: time.Now().UTC(),
-		DatabaseURL: s.databaseURL, TemporalAddress: s.temporalAddress, TemporalNamespace: s.temporalSpace,
+		DatabaseURL: s.databaseURL, TemporalAddress: s.temporalAddress, TemporalNamespace: s.temporalSpace, BlobURL: s.blobURL(),
 	})
 }
 
@@ -221,8 +224,39 @@ func readOnly(address string) (string, error) {
 	return u.String(), nil
 }
 
+// blobURL is where weights are: as the flags or the environment say, or as the process does whose servers these are, or "" for the data
+// directory's own place.
+func (s *servers) blobURL() string {
+	switch {
+	case s.app.blobURL != "":
+		return s.app.blobURL
+	case s.app.getenv("HONE_BLOB_URL") != "":
+		return s.app.getenv("HONE_BLOB_URL")
+	case s.joined != nil:
+		return s.joined.BlobURL
+	default:
+		return ""
+	}
+}
+
 // openBlobs is the store of weights.
-func (s *servers) openBlobs() (*blob.Dir, error) { return blob.OpenDir(s.data.blobs()) }
+func (s *servers) openBlobs(ctx context.Context) (blob.Store, error) {
+	address := s.blobURL()
+	if address == "" {
+		return blob.OpenDir(s.data.blobs())
+	}
+	return bucket.Open(ctx, address, bucket.Cache{Path: s.data.cache(), Bytes: s.app.cacheBytes})
+}
+
+// weightsAt is where content of that digest is, for a person.
+func (s *servers) weightsAt(digest string) string {
+	place := s.blobURL()
+	if path, ok := strings.CutPrefix(place, "file://"); ok || place == "" {
+		return filepath.Join(cmp.Or(path, s.data.blobs()), "sha256", digest[:2], digest)
+	}
+	place, _, _ = strings.Cut(place, "?")
+	return place + " sha256/" + digest[:2] + "/" + digest
+}
 
 // stopTime bounds the shutdown of the private Postgres, which otherwise recovers at its next start.
 const stopTime = 3 * time.Second

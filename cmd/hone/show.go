@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -74,9 +73,13 @@ type shownTrajectory struct {
 	Problem   hone.Problem      `json:"problem"`
 	Behaviour int               `json:"behaviour"`
 	Source    hone.Source       `json:"source"`
-	Finish    hone.Finish       `json:"finish"`
-	Scoring   int               `json:"scoring"`
-	Outcome   hone.Outcome      `json:"outcome"`
+	// TakenFrom is the trajectory that this one is a copy of, and Staleness the updates between the policy that sampled it and the one that
+	// learned from it; both are left out where the run sampled it itself.
+	TakenFrom string       `json:"taken_from,omitempty"`
+	Staleness int          `json:"staleness,omitempty"`
+	Finish    hone.Finish  `json:"finish"`
+	Scoring   int          `json:"scoring"`
+	Outcome   hone.Outcome `json:"outcome"`
 	// Reward is the sum of Steps' rewards and of Layers' totals; Trained is what the update was given, where it was trained on.
 	Reward    float64        `json:"reward"`
 	Trained   *float64       `json:"trained,omitempty"`
@@ -89,12 +92,13 @@ type shownStep struct {
 	Text   string  `json:"text"`
 	Tokens int     `json:"tokens"`
 	Reward float64 `json:"reward"`
-	// KL is the sum of logp less that of version 0, Value what the value head said.
+	// KL is the sum of logp less the reference's, Value what the value head said.
 	KL    float64 `json:"kl"`
 	Value float64 `json:"value"`
 	// Advantage is the mean over the step's tokens, as it was trained on; nil where it wasn't.
 	Advantage *float64 `json:"advantage,omitempty"`
-	// Ratio is the step's probability under the next version over that under the behaviour; Clipped counts tokens that ended outside of the
+	// Ratio is the step's probability under the version that the iteration made over that under the one that sampled, or with
+	// ppo.importance.truncate the one that the update began from; Clipped counts tokens that ended outside of the
 	// clip's bounds on the side that their advantage pushes to. Nil where there is no next version.
 	Ratio   *float64 `json:"ratio,omitempty"`
 	Clipped int      `json:"clipped"`
@@ -108,15 +112,13 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 	out := shownTrajectory{
 		ID: id, Run: l.run.Name, Problem: t.Problem, Behaviour: t.Behaviour, Source: t.Source, Finish: t.Finish, Scoring: scoring,
 	}
-	scored, err := store.LoadScoring(ctx, id.Run, id.Iteration, scoring)
-	if err != nil {
+	if from := l.job.FromScoring; id.Iteration < from.Cycles() {
+		out.TakenFrom = fmt.Sprintf("%s/%d/%d", from.Run, from.From+id.Iteration, id.Sample)
+		out.Staleness = from.Staleness(id.Iteration)
+	}
+	if out.Breakdown, err = store.LoadBreakdown(ctx, id, scoring); err != nil {
 		return out, err
 	}
-	at, found := slices.BinarySearchFunc(scored, id.Sample, func(s storage.Scored, sample int) int { return s.Sample - sample })
-	if !found {
-		return out, fmt.Errorf("scoring %d of trajectory %s: %w", scoring, id, hone.ErrNotFound)
-	}
-	out.Breakdown = scored[at].Breakdown
 	out.Outcome, out.Reward = out.Breakdown.Outcome, out.Breakdown.Total()
 	targets, err := store.LoadTargets(ctx, id.Run, id.Iteration)
 	if err != nil {
@@ -128,22 +130,12 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 			advantages, out.Trained = target.Advantages, &target.Reward
 		}
 	}
-	reference, err := activities.NewInspector(l.activities).Logp(ctx, id.Run, 0, []hone.Trajectory{t})
+	after, err := l.aftermath(ctx, store, t)
 	if err != nil {
-		return out, withoutEnvelope(err)
-	}
-	var next []float32
-	if head, err := store.Head(ctx, id.Run); err != nil {
 		return out, err
-	} else if head.Number > t.Behaviour {
-		after, err := activities.NewInspector(l.activities).Logp(ctx, id.Run, t.Behaviour+1, []hone.Trajectory{t})
-		if err != nil {
-			return out, withoutEnvelope(err)
-		}
-		next = after[0]
 	}
+	after.advantages = advantages
 	rewards := out.Breakdown.StepRewards()
-	after := aftermath{reference: reference[0], next: next, advantages: advantages, clip: l.job.PPO}
 	for i, s := range t.Steps {
 		step := after.step(t, s)
 		step.Reward = rewards[i]
@@ -152,10 +144,38 @@ func (l *loaded) show(ctx context.Context, store *storage.Store, id hone.Traject
 	return out, nil
 }
 
-// aftermath is what other versions and the update made of a trajectory's tokens; next and advantages may be nil.
+// aftermath is what other versions and the update made of a trajectory's tokens; next and advantages may be nil. old is what ratios are
+// against: what the sampler recorded, or with ppo.importance.truncate the version that the update began from.
 type aftermath struct {
-	reference, next, advantages []float32
-	clip                        ppo.Config
+	reference, old, next, advantages []float32
+	clip                             ppo.Config
+}
+
+func (l *loaded) aftermath(ctx context.Context, store *storage.Store, t hone.Trajectory) (aftermath, error) {
+	out := aftermath{old: t.Logp, clip: l.job.PPO}
+	look := activities.NewInspector(l.activities)
+	reference, err := look.ReferenceLogp(ctx, t.ID.Run, []hone.Trajectory{t})
+	if err != nil {
+		return out, withoutEnvelope(err)
+	}
+	out.reference = reference[0]
+	head, err := store.Head(ctx, t.ID.Run)
+	if err != nil || head.Number <= t.ID.Iteration {
+		return out, err
+	}
+	next, err := look.Logp(ctx, t.ID.Run, t.ID.Iteration+1, []hone.Trajectory{t})
+	if err != nil {
+		return out, withoutEnvelope(err)
+	}
+	out.next = next[0]
+	if l.job.PPO.Importance.Truncate > 0 {
+		old, err := look.Logp(ctx, t.ID.Run, t.ID.Iteration, []hone.Trajectory{t})
+		if err != nil {
+			return out, withoutEnvelope(err)
+		}
+		out.old = old[0]
+	}
+	return out, nil
 }
 
 // step sums it up over a step.
@@ -173,7 +193,7 @@ func (a aftermath) step(t hone.Trajectory, s hone.Step) shownStep {
 		if a.next == nil {
 			continue
 		}
-		d := float64(a.next[k]) - float64(t.Logp[k])
+		d := float64(a.next[k]) - float64(a.old[k])
 		logRatio += d
 		if a.advantages != nil {
 			up, ratio := a.advantages[k] > 0, math.Exp(d)
@@ -204,8 +224,12 @@ func (t shownTrajectory) write(w io.Writer, colour bool) {
 			return "\x1b[31m" + text + "\x1b[0m"
 		}
 	}
-	fmt.Fprintf(w, "%s/%d/%d: %s by version %d, ended by %s, %s\n%s\n\n", t.Run, t.ID.Iteration, t.ID.Sample, t.Source, t.Behaviour, t.Finish,
-		t.Outcome, strings.TrimSpace(t.Problem.Prompt))
+	by := fmt.Sprintf("%s by version %d", t.Source, t.Behaviour)
+	if t.TakenFrom != "" {
+		by = fmt.Sprintf("%s, taken from %s and %d updates old", t.Source, t.TakenFrom, t.Staleness)
+	}
+	fmt.Fprintf(w, "%s/%d/%d: %s, ended by %s, %s\n%s\n\n", t.Run, t.ID.Iteration, t.ID.Sample, by, t.Finish, t.Outcome,
+		strings.TrimSpace(t.Problem.Prompt))
 	rows := [][]string{{"", "tokens", "reward", "KL", "value", "advantage", "ratio", "clipped"}}
 	optional := func(v *float64, format string) string {
 		if v == nil {

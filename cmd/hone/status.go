@@ -63,7 +63,7 @@ func (a *app) status(ctx context.Context, s *servers, store *storage.Store, name
 	if a.json {
 		return a.writeJSON(r)
 	}
-	a.writeStatus(r, s.data)
+	a.writeStatus(r, s)
 	return nil
 }
 
@@ -91,7 +91,7 @@ func readStatus(ctx context.Context, store *storage.Store, run storage.Run) (run
 	return r, nil
 }
 
-func (a *app) writeStatus(r runStatus, d data) {
+func (a *app) writeStatus(r runStatus, s *servers) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(a.stdout, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -116,7 +116,7 @@ func (a *app) writeStatus(r runStatus, d data) {
 	}
 	if r.Weights != "" {
 		line("weights", "%s", r.Weights)
-		line("", "%s", d.weights(string(r.Weights)))
+		line("", "%s", s.weightsAt(string(r.Weights)))
 	}
 	if rows := accuracyByVersion(r.Evaluations); len(rows) > 1 {
 		fmt.Fprintln(a.stdout)

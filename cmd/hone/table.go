@@ -47,7 +47,7 @@ func (t *training) conclude(ctx context.Context, ends evaluated) error {
 	}
 	r := result{
 		Run: t.name, Version: ends.version, Weights: ends.weights, Seconds: time.Since(t.began).Seconds(),
-		Path: t.servers.data.weights(ends.weights),
+		Path: t.servers.weightsAt(ends.weights),
 		Next: t.app.propose("solve", "--run", t.name, puzzleFor(t.config.Task)),
 	}
 	for _, e := range ends.start {

@@ -23,6 +23,7 @@ type trainFlags struct {
 	run            string
 	yao            string
 	noWorker       bool
+	fromScoring    string
 
 	seedGiven, cyclesGiven bool
 }
@@ -38,7 +39,12 @@ A run has a name. Where a run of that name exists, train goes on with it under t
 Ctrl-C, after kill -9, after a crash of the machine, the same command ends in the same bytes. More --cycles extend it.
 
 Presets: ` + strings.Join(presetNames(), ", ") + `. Fields are set by their path: --set ppo.kl_coef=0.02 --set plan.eval_every=5.
-An update learns by PPO, or as --set algorithm=rejection, dpo or supervised says.`,
+An update learns by PPO, or as --set algorithm=rejection, dpo or supervised says.
+
+--from-scoring RUN/N begins a new run on what run RUN sampled, under its scoring N (that of hone replay --save; 0 is the live one): a cycle an
+iteration, with the settings of RUN and the reward of the scoring, going on from RUN's newest version; --cycles beyond that sample.
+--set from_scoring.from=10 and from_scoring.to=19 choose iterations, from_scoring.version=0 the version to begin with. With --preset or
+--config the new run makes a supervised start of its own. Run RUN stays as it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.seedGiven, f.cyclesGiven = cmd.Flags().Changed("seed"), cmd.Flags().Changed("cycles")
@@ -55,6 +61,7 @@ An update learns by PPO, or as --set algorithm=rejection, dpo or supervised says
 	flags.StringVar(&f.yao, "yao", "",
 		"24.csv of Yao et al. 2023, whose test puzzles are kept out of training (default $HONE_SHARED/data/game24/24.csv)")
 	flags.BoolVar(&f.noWorker, "no-worker", false, "leave the work to the processes of hone worker, and only start and follow the run")
+	flags.StringVar(&f.fromScoring, "from-scoring", "", "begin on stored trajectories under this scoring of a run, such as demo-1/1")
 	cmd.MarkFlagsMutuallyExclusive("preset", "config")
 	return cmd
 }
@@ -70,6 +77,9 @@ type request struct {
 	cycles int
 	// puzzles is true where a list of test puzzles was given by flag.
 	puzzles bool
+	// lenderName and scoring are what --from-scoring names; "" is none.
+	lenderName string
+	scoring    int
 }
 
 // request resolves the flags. All faults of the configuration are reported at once.
@@ -90,9 +100,19 @@ func (f trainFlags) request() (request, error) {
 		}
 		base = strings.TrimSuffix(filepath.Base(f.config), filepath.Ext(f.config))
 		r.layers = append(r.layers, l)
-	case f.run == "":
+	case f.run == "" && f.fromScoring == "":
 		return r, fmt.Errorf("say what to train: --preset %s, --config FILE, or --run NAME to go on with a run: %w",
 			strings.Join(presetNames(), "|"), hone.ErrInvalid)
+	}
+	if f.fromScoring != "" {
+		var err error
+		if r.lenderName, r.scoring, err = scoringName(f.fromScoring); err != nil {
+			return r, err
+		}
+		if base == "" && r.name == "" {
+			r.name = fmt.Sprintf("%s-scoring-%d", r.lenderName, r.scoring)
+		}
+		r.layers = append(r.layers, lenderLayer(r.lenderName, r.scoring))
 	}
 	for _, assignment := range f.set {
 		l, err := setLayer(assignment)
@@ -112,13 +132,29 @@ func (f trainFlags) request() (request, error) {
 		return r, err
 	}
 	if f.cyclesGiven {
-		r.cycles, r.fresh.Cycles, r.fresh.Plan.Cycles = f.cycles, f.cycles, f.cycles
+		r.cycles = f.cycles
 	}
-	r.fresh.settle()
+	r.complete()
 	if r.name == "" {
 		r.name = fmt.Sprintf("%s-%d", base, r.fresh.Seed)
 	}
-	return r, errors.Join(r.fresh.Validate(), workflows.TrainInput{Run: r.name, Plan: r.fresh.Plan}.Validate())
+	if r.lenderName != "" { // what is missing is in the other run's record
+		return r, nil
+	}
+	return r, r.validate()
+}
+
+// complete fills in the cycles of a new run.
+func (r *request) complete() {
+	if r.cycles >= 0 {
+		r.fresh.Cycles, r.fresh.Plan.Cycles = r.cycles, r.cycles
+	}
+	r.fresh.settle()
+}
+
+// validate joins all faults of what a new run would be.
+func (r *request) validate() error {
+	return errors.Join(r.fresh.Validate(), workflows.TrainInput{Run: r.name, Plan: r.fresh.Plan}.Validate())
 }
 
 func (a *app) train(ctx context.Context, f trainFlags) (err error) {

@@ -65,7 +65,7 @@ func (t *training) run(ctx context.Context) error {
 	if err := t.servers.publish(roleTrain, t.name); err != nil {
 		return err
 	}
-	blobs, err := t.servers.openBlobs()
+	blobs, err := t.servers.openBlobs(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,6 +102,7 @@ func (t *training) introduce(kernels *kernel.Set) {
 		}
 	}
 	t.view.note(fmt.Sprintf("run %s: %s", t.name, state))
+	t.introduceScoring()
 	if t.apart {
 		t.view.note(fmt.Sprintf("the workers of Temporal at %s do the work", t.servers.temporalAddress))
 		return
@@ -123,7 +124,7 @@ func (t *training) introduce(kernels *kernel.Set) {
 // space that is left, in bytes.
 func (t *training) needsSpace() (need, left uint64, ok bool) {
 	left, err := t.servers.data.free()
-	if err != nil {
+	if err != nil || t.servers.blobURL() != "" {
 		return 0, 0, false
 	}
 	shape := t.config.Policy

@@ -52,7 +52,7 @@ func (a *app) verify(ctx context.Context, s *servers, store *storage.Store, args
 			runs = append(runs, p.Run)
 		}
 	}
-	blobs, err := s.openBlobs()
+	blobs, err := s.openBlobs(ctx)
 	if err != nil {
 		return err
 	}

@@ -140,6 +140,9 @@ func (c cycle) String() string {
 		fmt.Sprintf("entropy %.2g", c.Entropy),
 		fmt.Sprintf("%.1f s", c.Seconds),
 	}
+	if c.Staleness != nil {
+		parts = append(parts, fmt.Sprintf("stored, %d updates old", *c.Staleness))
+	}
 	if c.Left > 0 {
 		parts = append(parts, "left "+duration(c.Left))
 	}

@@ -211,6 +211,8 @@ type cycle struct {
 	KL           float64 `json:"kl"`
 	Entropy      float64 `json:"entropy"`
 	Trajectories int     `json:"trajectories"`
+	// Staleness is how many updates old the trajectories were; nil where the cycle sampled them.
+	Staleness *int `json:"staleness,omitempty"`
 	// SampleRate is trajectories sampled a second, TrainRate tokens trained on a second, of the time spent on each.
 	SampleRate float64       `json:"sample_rate"`
 	TrainRate  float64       `json:"train_rate"`
@@ -227,6 +229,10 @@ func newCycle(iteration, cycles int, m map[string]float64) cycle {
 	}
 	c.SampleRate = rate(m["trajectories"], secondsOf(m, "seconds_sample"))
 	c.TrainRate = rate(m["tokens"], secondsOf(m, "seconds_update"))
+	if age, ok := m["staleness"]; ok {
+		whole := int(age)
+		c.Staleness = &whole
+	}
 	if c.Trajectories > 0 {
 		c.Right = m["outcome_right"] / m["trajectories"]
 	}

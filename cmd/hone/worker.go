@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/workflows"
 )
 
@@ -101,8 +104,11 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 		return stopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, p.close(ctx)) }()
-	blobs, err := p.openBlobs()
+	blobs, err := p.openBlobs(ctx)
 	if err != nil {
+		return err
+	}
+	if err := p.sees(ctx, blobs); err != nil {
 		return err
 	}
 	act := activities.New(activities.Deps{
@@ -158,7 +164,7 @@ func (a *app) introduceWorker(p *workplace, f workerFlags, h *probes, kernels *k
 	}
 	fmt.Fprintf(a.stdout, "worker %d of role %s, kernels %s\n", os.Getpid(), strings.Join(f.roles, ", "), kernels.Name())
 	fmt.Fprintf(a.stdout, "Postgres  %s\nTemporal  %s, namespace %s\nweights   %s\n",
-		withoutPassword(p.databaseURL), p.temporalAddress, p.temporalSpace, p.data.blobs())
+		withoutPassword(p.databaseURL), p.temporalAddress, p.temporalSpace, cmp.Or(p.blobURL(), p.data.blobs()))
 	if at := h.address(); at != "" {
 		fmt.Fprintf(a.stdout, "health    http://%s/healthz, /readyz\n", at)
 	}
@@ -229,6 +235,32 @@ func (p *workplace) close(ctx context.Context) error {
 		p.store.Close()
 	}
 	return p.Close(ctx)
+}
+
+// sees makes sure that weights are where this worker looks for them: one that looked elsewhere would find none, and every run that it was
+// given work of would fail.
+func (p *workplace) sees(ctx context.Context, blobs blob.Store) error {
+	runs, err := p.store.Runs(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(runs, func(r storage.Progress) bool { return r.Run.Status == storage.StatusRunning && r.Version >= 0 })
+	if at < 0 {
+		return nil
+	}
+	head, err := p.store.Head(ctx, runs[at].Run.ID)
+	if err != nil {
+		return err
+	}
+	r, err := blobs.Open(ctx, head.Weights)
+	if errors.Is(err, hone.ErrNotFound) {
+		return fmt.Errorf("the weights of run %s, which is under way, are not in %s; give --blob-url, the same for all workers and hone train: %w",
+			runs[at].Run.Name, cmp.Or(p.blobURL(), p.data.blobs()), hone.ErrInvalid)
+	}
+	if err != nil {
+		return err
+	}
+	return r.Close()
 }
 
 // watchOwner ends the worker when the process whose servers it joined has ended: the next one's are elsewhere.

@@ -5,11 +5,16 @@ package main
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/stretchr/testify/require"
 )
 
@@ -77,6 +82,55 @@ func TestWorkersOfRolesMakeTheSameBytes(t *testing.T) {
 	}
 	require.NoError(t, run.cmd.Wait())
 	requireNothingRemains(t, shared.dir)
+}
+
+// TestMachinesShareNothingButServers trains on two machines and follows from a third: each with a data directory of its own, and the weights
+// in a bucket.
+func TestMachinesShareNothingButServers(t *testing.T) {
+	t.Parallel()
+	alone, servers, learner, roller, follower := newPlace(t), newPlace(t), newPlace(t), newPlace(t), newPlace(t)
+	out := events(t, succeed(t, alone.train("--cycles", "2")...))
+	want := out[len(out)-1].Weights
+
+	backend := s3mem.New()
+	require.NoError(t, backend.CreateBucket("weights"))
+	s3 := httptest.NewServer(gofakes3.New(backend).Server())
+	t.Cleanup(s3.Close)
+	server := start(t, "server", "--data-dir", servers.dir, "--json")
+	var shared []string
+	server.await(t, func(e event) bool {
+		shared = []string{
+			"--database-url", e.DatabaseURL, "--temporal-address", e.TemporalAddress, "--blob-url",
+			"s3://weights?region=us-east-1&use_path_style=true&endpoint=" + url.QueryEscape(s3.URL),
+		}
+		return true
+	})
+	learns, _ := learner.worker(t, append(shared, "--role", "learner,reward")...)
+	rolls, _ := roller.worker(t, append(shared, "--role", "rollout", "--cache-bytes", "1")...)
+	run := start(t, follower.train(append(shared, "--no-worker", "--cycles", "2")...)...)
+	var got event
+	run.await(t, func(e event) bool {
+		got = e
+		return e.Event == "result"
+	})
+	require.Equal(t, want, got.Weights)
+	require.Contains(t, got.Path, "s3://weights sha256/")
+	require.NoError(t, run.cmd.Wait())
+	require.NoDirExists(t, data{path: roller.dir}.blobs())
+	kept, err := filepath.Glob(filepath.Join(data{path: roller.dir}.cache(), "sha256", "*", "*"))
+	require.NoError(t, err)
+	require.Len(t, kept, 1, "the bound holds")
+
+	// The run is extended, and a worker that looks for weights elsewhere must not touch it.
+	run = start(t, follower.train(append(shared, "--no-worker", "--cycles", "200")...)...)
+	run.await(t, func(e event) bool { return e.Event == "cycle" })
+	refuse(t, command(t, append([]string{"worker", "--data-dir", roller.dir}, shared[:4]...)...), "the weights of run tiny-1", "--blob-url")
+	code, _ := run.end(t, syscall.SIGINT)
+	require.Equal(t, exitInterrupted, code)
+	require.Contains(t, run.errs.String(), "the workers go on with the run")
+	for _, b := range []*background{learns, rolls, server} {
+		b.end(t, syscall.SIGTERM)
+	}
 }
 
 func TestWorkersAreRefused(t *testing.T) {

@@ -111,9 +111,7 @@ func (p *pass) attend(i int, scores []float32) {
 		}
 		for h := range shared {
 			row := scores[h*s.stride : (h+1)*s.stride]
-			for j := length - first; j < s.stride; j++ {
-				row[j] = float32(math.Inf(-1)) // whole registers are faster
-			}
+			hide(row[length-first:]) // whole registers are faster
 			p.set.Softmax(row)
 		}
 		for at := first; at < length; at += s.positions {

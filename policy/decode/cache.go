@@ -10,17 +10,28 @@ import "github.com/hone-rl/hone/policy/kernel"
 //	         values of head 1 [blockLen, C]
 //	layer 1: ...
 //
+// In bfloat16 a piece is a panel of kernel.StoreKey or kernel.StoreValue.
+//
 // Each query reads whole contiguous pieces of it. Sequences with a common prefix hold the same blocks; whoever writes holds the
 // block alone, but for the tree of prefixes, which reads only what was written before.
 
 // blockLen is the number of positions of a block.
-const blockLen = 32
+const blockLen = kernel.CachePanel
 
 // cacheShape says how a block is laid out.
-type cacheShape struct{ layers, heads, width int }
+type cacheShape struct {
+	layers, heads, width int
+	// half: keys and values are bfloat16.
+	half bool
+}
 
-// piece is the number of float32 in one [blockLen, C] piece.
-func (s cacheShape) piece() int { return blockLen * s.width }
+// piece is the memory of one [blockLen, C] piece, in float32.
+func (s cacheShape) piece() int {
+	if s.half {
+		return kernel.CachePanelLen(s.width) / 2
+	}
+	return blockLen * s.width
+}
 
 // size is the number of float32 in a block.
 func (s cacheShape) size() int { return s.layers * 2 * s.heads * s.piece() }
@@ -34,8 +45,22 @@ func (s cacheShape) keys(layer, head int) int { return (layer*2*s.heads + head) 
 // values is the offset of a head's values within a block.
 func (s cacheShape) values(layer, head int) int { return s.keys(layer, head) + s.heads*s.piece() }
 
+// panel is the piece of a block at the given place, in bfloat16.
+func (s cacheShape) panel(data []float32, place int) []kernel.BFloat16 {
+	return kernel.BFloat16s(data[place : place+s.piece()])
+}
+
 // copy copies the first n positions of a block.
 func (s cacheShape) copy(to, from []float32, n int) {
+	if s.half {
+		copy(to, from)
+		for l := range s.layers {
+			for g := range s.heads {
+				kernel.ForgetValues(s.panel(to, s.values(l, g)), n)
+			}
+		}
+		return
+	}
 	for i := 0; i < len(from); i += s.piece() {
 		copy(to[i:i+n*s.width], from[i:])
 	}
@@ -74,8 +99,16 @@ func newPool(shape cacheShape, limit int) *pool {
 	return p
 }
 
-// take gives a block that nobody else holds; it may hold anything.
+// take gives a block that nobody else holds; it may hold anything, in bfloat16 zeros.
 func (p *pool) take() *block {
+	b := p.claim()
+	if p.shape.half {
+		clear(b.data)
+	}
+	return b
+}
+
+func (p *pool) claim() *block {
 	if len(p.free) == 0 && p.made >= p.limit && p.idle > 0 {
 		p.evict()
 	}

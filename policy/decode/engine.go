@@ -100,7 +100,7 @@ func New(params *policy.Params, tok token.Tokenizer, set *kernel.Set, opts Optio
 		return nil, err
 	}
 	maxLive := cmp.Or(opts.MaxLive, defaultMaxLive)
-	shape := cacheShape{layers: config.Layers, heads: config.KVHeads, width: config.Width / config.Heads}
+	shape := cacheShape{layers: config.Layers, heads: config.KVHeads, width: config.Width / config.Heads, half: opts.Precision == BF16}
 	e := &Engine{
 		config:    config,
 		limits:    limits{vocab: config.Vocab, context: config.Context},

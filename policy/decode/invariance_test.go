@@ -52,10 +52,10 @@ func TestBitsOfBFloat16DoNotDependOnScheduling(t *testing.T) {
 	t.Parallel()
 	config, err := policy.Preset(policy.Preset1M, token.Arithmetic().Vocab())
 	require.NoError(t, err)
-	checkScheduling(t, bestSet(t), config, decode.Options{Precision: decode.BF16}, 30)
+	checkScheduling(t, bestSet(t), config, decode.Options{Precision: decode.BF16}, 20)
 	config = small()
 	config.Hidden = 24000
-	checkScheduling(t, bestSet(t), config, decode.Options{Precision: decode.BF16}, 12)
+	checkScheduling(t, bestSet(t), config, decode.Options{Precision: decode.BF16}, 4)
 }
 
 // The same of a small mixture of experts with a window.

@@ -37,14 +37,22 @@ type feed struct {
 // worker holds the buffers of one goroutine.
 type worker struct {
 	sampler *sampler
-	scores  []float32 // [H/G, context, rounded up to whole registers]
+	scores  []float32 // [H/G, context, rounded up to whole blocks]
+	// weights and panels are for keys and values in bfloat16: softmaxes of the shape of scores, and the panels that they belong to.
+	weights []kernel.BFloat16
+	panels  [][]kernel.BFloat16
 }
 
 func newWorker(e *Engine) *worker {
-	return &worker{
+	blocks := (e.config.Context + blockLen - 1) / blockLen
+	w := &worker{
 		sampler: newSampler(e.set, e.config.Vocab),
-		scores:  make([]float32, e.config.Heads/e.config.KVHeads*roundUp(e.config.Context)),
+		scores:  make([]float32, e.config.Heads/e.config.KVHeads*blocks*blockLen),
 	}
+	if e.pool.shape.half {
+		w.weights, w.panels = make([]kernel.BFloat16, len(w.scores)), make([][]kernel.BFloat16, 0, blocks)
+	}
+	return w
 }
 
 // idle keeps what is made as goroutines ask for it.
@@ -83,8 +91,8 @@ type pass struct {
 	gateUp []float32 // [passRows, 2F]
 	hidden []float32 // [passRows, F]
 	logits []float32 // [passRows, V]
-	// rounded are the rows of a product with a weight of bfloat16.
-	rounded []kernel.BFloat16
+	// rounded are the rows of a product with a weight of bfloat16, heads the rows of qkv, one head after the other.
+	rounded, heads []kernel.BFloat16
 	// experts are the buffers for a mixture.
 	experts mixtureBuffers
 	// spread: every part of the work is split over all processors. Otherwise other passes use them.
@@ -124,10 +132,14 @@ func newPass(e *Engine) *pass {
 	}
 	if e.weights.head.BFloat16() {
 		p.rounded = make([]kernel.BFloat16, passRows*kernel.BFloat16Row(max(c.Width, hidden)))
+		p.heads = make([]kernel.BFloat16, passRows*p.headsWidth())
 	}
 	s := &p.stages
 	s.round, s.parts, s.normalise, s.store = p.roundRows, p.parts, p.normaliseRows, p.storeRows
 	s.attend, s.activate, s.read = p.attendRows, p.activateRows, p.readRows
+	if e.pool.shape.half {
+		s.store, s.attend = p.storeRoundedRows, p.attendRoundedRows
+	}
 	return p
 }
 

@@ -6,8 +6,9 @@ import (
 	"github.com/hone-rl/hone"
 )
 
-// Precision is what the weights of matrix products, and the rows they multiply, are rounded to for sampling. Sums, norms, softmaxes, the
-// embedding, the value head, an expert's router and what is drawn from are float32 with each.
+// Precision is what the weights of matrix products, the rows they multiply, and the keys, values, queries and weights of attention are
+// rounded to for sampling. Sums, the residual stream, norms, the embedding, the value head, an expert's router and what is drawn from are
+// float32 with each.
 type Precision string
 
 // The precisions.

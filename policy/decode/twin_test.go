@@ -109,6 +109,12 @@ func (w twin) forward(tokens []hone.TokenID) (logits [][]float64, values []float
 			v[i] = w.linear(p+"self_attn.v_proj.weight", h)
 			w.rotate(q[i], i, headDim)
 			w.rotate(k[i], i, headDim)
+			for j := range q[i] {
+				q[i][j] = w.rounded(q[i][j] / math.Sqrt(float64(headDim)))
+			}
+			for j := range k[i] {
+				k[i][j], v[i][j] = w.rounded(k[i][j]), w.rounded(v[i][j])
+			}
 		}
 		for i := range x {
 			mixed := make([]float64, c.Width)
@@ -121,12 +127,12 @@ func (w twin) forward(tokens []hone.TokenID) (logits [][]float64, values []float
 				scores := make([]float64, i+1-first)
 				for j := range scores {
 					for d := range headDim {
-						scores[j] += q[i][head*headDim+d] * k[first+j][from+d] / math.Sqrt(float64(headDim))
+						scores[j] += q[i][head*headDim+d] * k[first+j][from+d]
 					}
 				}
 				for j, p := range logSoftmax(scores, 1) {
 					for d := range headDim {
-						mixed[head*headDim+d] += math.Exp(p) * v[first+j][from+d]
+						mixed[head*headDim+d] += w.rounded(math.Exp(p)) * v[first+j][from+d]
 					}
 				}
 			}
@@ -204,9 +210,9 @@ func (w twin) norm(name string, x []float64) []float64 {
 func (w twin) linear(name string, x []float64) []float64 {
 	weight := w.params.Tensor(name)
 	y := make([]float64, len(weight)/len(x))
-	rounded := func(v float64) float64 { return v }
-	if w.bf16 && name != "value_head.weight" && !strings.HasSuffix(name, "block_sparse_moe.gate.weight") {
-		rounded = func(v float64) float64 { return float64(kernel.NewBFloat16(float32(v)).Float32()) }
+	rounded := w.rounded
+	if name == "value_head.weight" || strings.HasSuffix(name, "block_sparse_moe.gate.weight") {
+		rounded = twin{}.rounded
 	}
 	for i := range y {
 		for j, v := range x {
@@ -214,6 +220,14 @@ func (w twin) linear(name string, x []float64) []float64 {
 		}
 	}
 	return y
+}
+
+// rounded is x in bfloat16, if that is the policy's precision.
+func (w twin) rounded(x float64) float64 {
+	if w.bf16 {
+		return float64(kernel.NewBFloat16(float32(x)).Float32())
+	}
+	return x
 }
 
 func (w twin) rotate(x []float64, position, headDim int) {

@@ -48,6 +48,8 @@ type halves struct {
 	round func(to []BFloat16, x []float32)
 	// product is C = A*B, or that added to C, of rows of A with a panel of B, so many steps of each; see [Set.LinearBFloat16].
 	product func(h half)
+	// scores and mix are sums over a cache, see [Set.CacheScores] and [Set.CacheMix].
+	scores, mix func(h halfCache)
 }
 
 // half is a part of a product: rows of A, lda elements apart, with the first columns, at most halfColumns, of a panel.
@@ -76,7 +78,7 @@ func (s *Set) RoundBFloat16(to []BFloat16, x []float32, in int) {
 func (s *Set) NewBFloat16Weight(rows []float32, in int) *Weight {
 	w := &Weight{In: in, Out: len(rows) / in}
 	width := BFloat16Row(in)
-	w.half = bfloat16s(HugePages(roundUp(w.Out, halfColumns) * width / 2))
+	w.half = BFloat16s(HugePages(roundUp(w.Out, halfColumns) * width / 2))
 	row := make([]BFloat16, width)
 	for i := range w.Out {
 		s.halves.round(row, rows[i*in:(i+1)*in])
@@ -122,13 +124,17 @@ func (s *Set) linearRounded(w *Weight, first, last int, y []float32, ldy int, x 
 	n := m * BFloat16Row(w.In)
 	buffer := s.Borrow((n + 1) / 2)
 	defer s.Release(buffer)
-	rounded := bfloat16s(*buffer)[:n]
+	rounded := BFloat16s(*buffer)[:n]
 	s.RoundBFloat16(rounded, x[:m*w.In], w.In)
 	s.LinearBFloat16(w, first, last, y, ldy, rounded, m, add)
 }
 
 // plainHalves are in Go alone.
-func plainHalves() halves { return halves{name: "go", round: roundRow, product: plainHalf} }
+func plainHalves() halves {
+	h := halves{name: "go", round: roundRow, product: plainHalf}
+	h.scores, h.mix = cacheBy(h.product)
+	return h
+}
 
 func roundRow(to []BFloat16, x []float32) {
 	for i, v := range x {
@@ -167,7 +173,7 @@ func flush(x float32) float32 {
 	return x
 }
 
-// bfloat16s is the memory of x, for twice as many numbers.
-func bfloat16s(x []float32) []BFloat16 {
+// BFloat16s is the memory of x, for twice as many numbers.
+func BFloat16s(x []float32) []BFloat16 {
 	return unsafe.Slice((*BFloat16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }

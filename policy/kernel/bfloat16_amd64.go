@@ -25,7 +25,7 @@ func halfAVX512(s *halfStrip)
 
 // wideHalves are in AVX-512.
 func wideHalves() halves {
-	return halves{
+	h := halves{
 		name:  NameAVX512,
 		round: func(to []BFloat16, x []float32) { roundAVX512(&to[0], &x[0], len(x)) },
 		product: func(h half) {
@@ -40,4 +40,6 @@ func wideHalves() halves {
 			halfAVX512(&s)
 		},
 	}
+	h.scores, h.mix = cacheBy(h.product)
+	return h
 }

@@ -22,7 +22,58 @@ func halfTiles16(p *halfBlocks)
 func tileHalves() halves {
 	h := wideHalves()
 	h.name, h.product = NameAMX, tileHalf
+	scores, mix := cacheBy(h.product)
+	h.scores = func(c halfCache) {
+		if c.heads > tileSide/2 || len(c.panels) == 0 {
+			scores(c)
+			return
+		}
+		s := newHalfPanels(c)
+		halfScores(&s)
+	}
+	h.mix = func(c halfCache) {
+		if c.heads > tileSide/2 || len(c.panels) == 0 || c.width%halfColumns != 0 {
+			mix(c)
+			return
+		}
+		s := newHalfPanels(c)
+		for s.column = 0; s.column < 4*c.width; s.column += 4 * halfColumns {
+			halfMix(&s)
+		}
+	}
 	return h
+}
+
+// halfPanels is a call of the functions below: sums of at most 16 heads over panels.
+type halfPanels struct {
+	config [64]byte
+	a      *BFloat16
+	// panels are the slices of the panels, one after the other.
+	panels *[]BFloat16
+	c      *float32
+	// In bytes, as ldc is.
+	lda, ldc int
+	// count is the number of panels, steps that of the steps of a key.
+	count, steps int
+	// column is the first of those of out that are summed, in bytes.
+	column int
+}
+
+// halfScores is Set.CacheScores.
+//
+//go:noescape
+func halfScores(p *halfPanels)
+
+// halfMix does 32 columns of Set.CacheMix.
+//
+//go:noescape
+func halfMix(p *halfPanels)
+
+func newHalfPanels(c halfCache) halfPanels {
+	return halfPanels{
+		config: tileConfig(c.heads), a: &c.a[0], panels: &c.panels[0], c: &c.c[0], lda: 2 * c.lda, ldc: 4 * c.ldc,
+		count: len(c.panels), steps: BFloat16Row(c.width) / halfStep,
+	}
 }
 
 func tileHalf(h half) {
@@ -37,7 +88,7 @@ func tileHalf(h half) {
 	whole := h.rows &^ (tileSide - 1)
 	if whole > 0 {
 		p.a, p.c, p.blocks = &h.a[0], &h.c[0], whole/tileSide
-		p.rows(tileSide)
+		p.config = tileConfig(tileSide)
 		halfTiles32(&p)
 	}
 	if rest := h.rows - whole; rest > 0 {
@@ -65,8 +116,7 @@ func narrowTiles(h half, p halfBlocks) {
 
 // rest multiplies at most 32 rows.
 func (p *halfBlocks) rest(rows int) {
-	p.blocks = 1
-	p.rows(rows)
+	p.blocks, p.config = 1, tileConfig(rows)
 	if rows > tileSide/2 {
 		halfTiles32(p)
 	} else {
@@ -74,19 +124,18 @@ func (p *halfBlocks) rest(rows int) {
 	}
 }
 
-// rows configures the tiles (palette 1): those of A and of C have so many rows together, all rows have 64 bytes.
-func (p *halfBlocks) rows(n int) {
-	const half = tileSide / 2
-	first, second := byte(min(n, half)), byte(max(n-half, 0))
-	p.config = [64]byte{0: 1}
-	for tile, rows := range [8]byte{first, first, second, second, first, second, half, half} {
-		p.config[16+2*tile], p.config[48+tile] = 64, rows
+// tileConfig configures the tiles (palette 1): those of A and of C have so many rows together, at most 32; all rows have 64 bytes.
+func tileConfig(n int) [64]byte {
+	const side = tileSide / 2
+	first, second := byte(min(n, side)), byte(n-side)
+	if n <= side {
+		second = side // unused; none may be empty
 	}
-	if second == 0 {
-		for _, tile := range [3]int{2, 3, 5} {
-			p.config[48+tile] = half // unused; none may be empty
-		}
+	config := [64]byte{0: 1}
+	for tile, rows := range [8]byte{first, first, second, second, first, second, side, side} {
+		config[16+2*tile], config[48+tile] = 64, rows
 	}
+	return config
 }
 
 // allHalves are those that the processor has, the fastest first.

@@ -24,6 +24,13 @@
 #define DOT6(c, a) BYTE $0xC4; BYTE $0xE2; BYTE $0x4A; BYTE $0x5C; BYTE $(0xC0+8*c+a)
 #define DOT7(c, a) BYTE $0xC4; BYTE $0xE2; BYTE $0x42; BYTE $0x5C; BYTE $(0xC0+8*c+a)
 
+// AHEAD asks for four lines at offset(R13).
+#define AHEAD(offset) \
+	PREFETCHT1 offset(R13); \
+	PREFETCHT1 offset+64(R13); \
+	PREFETCHT1 offset+128(R13); \
+	PREFETCHT1 offset+192(R13)
+
 // func halfTiles32(p *halfBlocks)
 TEXT ·halfTiles32(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), R12
@@ -33,8 +40,10 @@ TEXT ·halfTiles32(SB), NOSPLIT, $0-8
 	MOVQ halfBlocks_c(R12), DI
 	MOVQ halfBlocks_ldc(R12), CX
 	MOVQ halfBlocks_blocks(R12), R11
-	MOVQ halfBlocks_add(R12), R13
 	MOVQ $128, SI
+	MOVQ halfBlocks_steps(R12), R13
+	SHLQ $11, R13
+	ADDQ halfBlocks_b(R12), R13 // what follows the panel's part is asked for meanwhile
 
 block:
 	MOVQ AX, R8
@@ -47,7 +56,7 @@ block:
 	ADDQ R10, R9             // row 16 of C
 	MOVQ halfBlocks_b(R12), BX
 	MOVQ halfBlocks_steps(R12), R10
-	TESTQ R13, R13
+	CMPQ halfBlocks_add(R12), $0
 	JEQ  zero32
 	LOADC(0, 0)
 	LOADC(1, 64)
@@ -65,6 +74,9 @@ loop32:
 	LOADA(4)
 	LOADB(6, 0)
 	LOADB(7, 64)
+	AHEAD(0)
+	AHEAD(256)
+	ADDQ $512, R13
 	DOT6(0, 4)
 	LOADE(5)
 	DOT7(1, 4)
@@ -104,9 +116,11 @@ TEXT ·halfTiles16(SB), NOSPLIT, $0-8
 	MOVQ halfBlocks_c(R12), DI
 	MOVQ halfBlocks_ldc(R12), CX
 	MOVQ halfBlocks_steps(R12), R10
-	MOVQ halfBlocks_add(R12), R13
 	MOVQ $128, SI
-	TESTQ R13, R13
+	MOVQ R10, R13
+	SHLQ $11, R13
+	ADDQ BX, R13             // what follows the panel's part is asked for meanwhile
+	CMPQ halfBlocks_add(R12), $0
 	JEQ  zero16
 	LOADC(0, 0)
 	LOADC(1, 64)
@@ -120,12 +134,92 @@ loop16:
 	LOADA(4)
 	LOADB(6, 0)
 	LOADB(7, 64)
+	AHEAD(0)
+	AHEAD(256)
+	AHEAD(512)
+	AHEAD(768)
+	AHEAD(1024)
+	AHEAD(1280)
+	AHEAD(1536)
+	AHEAD(1792)
+	ADDQ $2048, R13
 	DOT6(0, 4)
 	DOT7(1, 4)
 	ADDQ $64, AX
 	ADDQ $2048, BX
 	DECQ R10
 	JNZ  loop16
+	STOREC(0, 0)
+	STOREC(1, 64)
+	TILERELEASE
+	RET
+
+// func halfScores(p *halfPanels)
+TEXT ·halfScores(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R12
+	TILECONFIG
+	MOVQ halfPanels_lda(R12), DX
+	MOVQ halfPanels_c(R12), DI
+	MOVQ halfPanels_ldc(R12), CX
+	MOVQ halfPanels_panels(R12), R13
+	MOVQ halfPanels_count(R12), R11
+	MOVQ $128, SI
+
+keys:
+	MOVQ halfPanels_a(R12), AX
+	MOVQ (R13), BX
+	MOVQ halfPanels_steps(R12), R10
+	TILEZERO(0)
+	TILEZERO(1)
+
+keyStep:
+	LOADA(4)
+	LOADB(6, 0)
+	LOADB(7, 64)
+	DOT6(0, 4)
+	DOT7(1, 4)
+	ADDQ $64, AX
+	ADDQ $2048, BX
+	DECQ R10
+	JNZ  keyStep
+	STOREC(0, 0)
+	STOREC(1, 64)
+	ADDQ $128, DI
+	ADDQ $24, R13            // the next slice
+	DECQ R11
+	JNZ  keys
+	TILERELEASE
+	RET
+
+// func halfMix(p *halfPanels)
+TEXT ·halfMix(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), R12
+	TILECONFIG
+	MOVQ halfPanels_a(R12), AX
+	MOVQ halfPanels_lda(R12), DX
+	MOVQ halfPanels_c(R12), DI
+	MOVQ halfPanels_ldc(R12), CX
+	MOVQ halfPanels_column(R12), R8
+	ADDQ R8, DI
+	SHLQ $4, R8              // 128 bytes of out are 2048 of a panel
+	MOVQ halfPanels_panels(R12), R13
+	MOVQ halfPanels_count(R12), R11
+	MOVQ $128, SI
+	TILEZERO(0)
+	TILEZERO(1)
+
+values:
+	MOVQ (R13), BX
+	ADDQ R8, BX
+	LOADA(4)
+	LOADB(6, 0)
+	LOADB(7, 64)
+	DOT6(0, 4)
+	DOT7(1, 4)
+	ADDQ $64, AX
+	ADDQ $24, R13            // the next slice
+	DECQ R11
+	JNZ  values
 	STOREC(0, 0)
 	STOREC(1, 64)
 	TILERELEASE

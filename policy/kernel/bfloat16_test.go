@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/hone-rl/hone/policy/kernel"
@@ -189,4 +190,87 @@ func FuzzLinearOfBFloat16(f *testing.F) {
 			requireSameNumbers(t, all["go"], got, fmt.Sprintf("%s, seed %d, %d x %d x %d", name, seed, m, k, n))
 		}
 	})
+}
+
+// Sums over a cache have the same bits on all kernels, and are those of float64 over the same rounded numbers.
+func TestSumsOverACacheOfBFloat16(t *testing.T) {
+	t.Parallel()
+	for _, shape := range [][3]int{{1, 32, 1}, {2, 32, 32}, {2, 32, 150}, {3, 64, 70}, {4, 8, 33}, {3, 40, 64}, {17, 32, 40}} {
+		heads, width, positions := shape[0], shape[1], shape[2]
+		t.Run(fmt.Sprint(shape), func(t *testing.T) {
+			t.Parallel()
+			checkCache(t, heads, width, positions)
+		})
+	}
+}
+
+func checkCache(t *testing.T, heads, width, positions int) {
+	t.Helper()
+	plain := kernel.Portable()
+	r := rng("cache", heads, width, positions)
+	row := kernel.BFloat16Row(width)
+	rounded := func(rows, n int) []kernel.BFloat16 {
+		out := make([]kernel.BFloat16, rows*kernel.BFloat16Row(n))
+		plain.RoundBFloat16(out, normal(r, rows*n), n)
+		return out
+	}
+	queries, keys, values := rounded(heads, width), rounded(positions, width), rounded(positions, width)
+	panels := (positions + kernel.CachePanel - 1) / kernel.CachePanel
+	stride := panels*kernel.CachePanel + 32
+	weights := make([]kernel.BFloat16, heads*stride)
+	for h := range heads {
+		copy(weights[h*stride:], rounded(1, positions))
+	}
+	var k, v [][]kernel.BFloat16
+	for p := range positions {
+		if p%kernel.CachePanel == 0 {
+			dirt := slices.Repeat([]kernel.BFloat16{kernel.NewBFloat16(nan())}, kernel.CachePanelLen(width))
+			k, v = append(k, dirt), append(v, make([]kernel.BFloat16, kernel.CachePanelLen(width)))
+		}
+		kernel.StoreKey(k[len(k)-1], keys[p*row:(p+1)*row], p%kernel.CachePanel)
+		kernel.StoreValue(v[len(v)-1], values[p*row:(p+1)*row], p%kernel.CachePanel)
+	}
+	wantScores, wantOut := make([]float64, heads*positions), make([]float64, heads*width)
+	for h := range heads {
+		for p := range positions {
+			for c := range width {
+				wantScores[h*positions+p] += float64(queries[h*row+c].Float32()) * float64(keys[p*row+c].Float32())
+				wantOut[h*width+c] += float64(weights[h*stride+p].Float32()) * float64(values[p*row+c].Float32())
+			}
+		}
+	}
+	var firstScores, firstOut []float32
+	for name, s := range kernel.BFloat16Kernels() {
+		scores, out, some := make([]float32, heads*stride), normal(r, heads*width), []float32(nil)
+		s.CacheScores(scores, stride, queries, width, k)
+		for h := range heads {
+			some = append(some, scores[h*stride:h*stride+positions]...)
+		}
+		s.CacheMix(out, width, weights, stride, v)
+		near(t, wantScores, some, 1e-5, name+" scores")
+		near(t, wantOut, out, 1e-5, name+" out")
+		if firstScores == nil {
+			firstScores, firstOut = some, out
+		}
+		requireBits(t, firstScores, some, name+" scores")
+		requireBits(t, firstOut, out, name+" out")
+	}
+}
+
+func TestForgottenValuesAreZero(t *testing.T) {
+	t.Parallel()
+	const width, kept = 64, 5
+	ones := slices.Repeat([]kernel.BFloat16{kernel.NewBFloat16(1)}, width)
+	panel := make([]kernel.BFloat16, kernel.CachePanelLen(width))
+	for p := range kernel.CachePanel {
+		kernel.StoreValue(panel, ones, p)
+	}
+	kernel.ForgetValues(panel, kept)
+	weights := make([]kernel.BFloat16, kernel.CachePanel)
+	for p := range weights {
+		weights[p] = kernel.NewBFloat16(1)
+	}
+	out := make([]float32, width)
+	kernel.Portable().CacheMix(out, width, weights, kernel.CachePanel, [][]kernel.BFloat16{panel})
+	require.Equal(t, slices.Repeat([]float32{kept}, width), out)
 }

@@ -21,6 +21,7 @@ func TestCacheKeepsToItsSize(t *testing.T) {
 	c, err := blob.OpenCache(path, 25)
 	require.NoError(t, err)
 	var digests []blob.Digest
+	var oldest io.ReadCloser
 	for i := range 4 {
 		digest, size, err := c.Put(t.Context(), content(strings.Repeat(fmt.Sprint(i), 10)))
 		require.NoError(t, err)
@@ -30,14 +31,8 @@ func TestCacheKeepsToItsSize(t *testing.T) {
 		at := time.Unix(1_700_000_000+int64(i), 0)
 		require.NoError(t, os.Chtimes(filepath.Join(path, "sha256", string(digest[:2]), string(digest)), at, at))
 		if i == 1 {
-			r, err := c.Open(t.Context(), digests[0]) // the older of two, used again
+			oldest, err = c.Open(t.Context(), digests[0]) // used again
 			require.NoError(t, err)
-			defer func() {
-				got, err := io.ReadAll(r)
-				require.NoError(t, err, "what is open stays readable")
-				require.Equal(t, "0000000000", string(got))
-				require.NoError(t, r.Close())
-			}()
 		}
 	}
 	has := func(i int) bool {
@@ -53,6 +48,10 @@ func TestCacheKeepsToItsSize(t *testing.T) {
 	_, _, err = c.Put(t.Context(), content(strings.Repeat("x", 100)))
 	require.NoError(t, err)
 	require.Len(t, files(t, path), 1, "the last stays, however large")
+	got, err := io.ReadAll(oldest)
+	require.NoError(t, err, "what is open stays readable")
+	require.Equal(t, "0000000000", string(got))
+	require.NoError(t, oldest.Close())
 	_, err = blob.OpenCache(path, -1)
 	require.ErrorIs(t, err, hone.ErrInvalid)
 }

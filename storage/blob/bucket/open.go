@@ -34,8 +34,8 @@ func schemes() []string { return []string{"s3", "gs", "azblob"} }
 //	gs://bucket                     Google Cloud Storage
 //	azblob://container              Azure Blob Storage
 //
-// Further parameters are those of gocloud.dev; prefix=folder/ keeps to a part of the bucket. Credentials are looked for where each cloud's own
-// programs look for them. A URL that is none of these is [hone.ErrInvalid], and a store that can't be reached [hone.ErrUnavailable].
+// Further parameters are those of gocloud.dev; prefix=folder/ keeps to a part of the bucket. Credentials are looked for where each cloud's
+// own programs look for them. A URL that is none of these is [hone.ErrInvalid], and a store that can't be reached [hone.ErrUnavailable].
 func Open(ctx context.Context, address string, c Cache) (blob.Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
