@@ -182,7 +182,7 @@ func (a *app) train(ctx context.Context, f trainFlags) (err error) {
 	}
 	defer store.Close()
 	t := &training{app: a, servers: s, store: store, puzzles: puzzles, began: began, apart: f.noWorker}
-	if err := t.resolve(ctx, r); err != nil {
+	if err := errors.Join(t.resolve(ctx, r), t.measurable()); err != nil {
 		return err
 	}
 	if t.finished() {

@@ -125,3 +125,15 @@ func savedPuzzles(path string) [][]int {
 	}
 	return list
 }
+
+// measurable reports, before hours go into a run, that its plan measures test puzzles whose list is not at hand.
+func (t *training) measurable() error {
+	plan := t.config.Plan
+	for _, m := range slices.Concat(plan.Start, plan.Every, plan.Final) {
+		if m.Split == game24.SplitYao && len(t.keep) == 0 {
+			return fmt.Errorf("plan: split %s needs the list of puzzles, which is not at hand: give 24.csv of Yao et al. 2023 with --yao: %w",
+				game24.SplitYao, hone.ErrInvalid)
+		}
+	}
+	return nil
+}
