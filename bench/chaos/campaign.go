@@ -36,6 +36,9 @@ func (c *campaign) seedFlag() []string {
 	return []string{"--seed", strconv.FormatUint(c.seed+uint64(c.number), 10)}
 }
 
+// logs is where the processes write: on another disk than the one that runs full.
+func (c *campaign) logs() string { return filepath.Join(c.dir, c.name()+"-logs") }
+
 // verdict is what hone verify says of a run, in as far as it matters here.
 type verdict struct {
 	Run     string `json:"run"`
@@ -129,8 +132,10 @@ func (c *campaign) verify(ctx context.Context, flags ...string) (verdict, error)
 // storm trains the run under strikes.
 func (c *campaign) storm(ctx context.Context) (strikes []struck, v verdict, err error) {
 	dir := filepath.Join(c.dir, c.name())
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, v, err
+	for _, d := range []string{dir, c.logs()} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, v, err
+		}
 	}
 	if c.disk {
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("mode=0755,size=%dm", c.diskMB)); err != nil {

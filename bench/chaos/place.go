@@ -160,7 +160,7 @@ func (p *place) begin(ctx context.Context) error {
 }
 
 func (p *place) process(name string, cmd func(context.Context) *exec.Cmd) *process {
-	return &process{name: name, cmd: cmd, log: logFile(p.dir, name)}
+	return &process{name: name, cmd: cmd, log: logFile(p.campaign.logs(), name)}
 }
 
 // databaseURL is hone's database through a link.
