@@ -96,7 +96,9 @@ Written by `+"`%s`"+`; not edited. hone (`+"`bench/engine`) and the same program
 optimiser (AdamW, same rates and clip) and threads. PyTorch has fused projections, attention and AdamW, and runs eager and through
 `+"`torch.compile`; sampling is transformers' `generate`"+` with its cache. Where the processor has AMX, hone runs with
 `+"`HONE_KERNELS=amx` too"+`, which splits each number of a product into two bfloat16: its products are good to 2^-16, those of
-others here to 2^-24. Sampling runs with `+"`rollout.precision: bf16`"+` too: weights, keys and values are one bfloat16 each, good to 2^-9.`, r.note.Command, r.note.Reps))
+others here to 2^-24. Sampling runs with `+"`rollout.precision: bf16`"+` too: weights, keys
+and values are one bfloat16 each, good to 2^-9.`,
+		r.note.Command, r.note.Reps))
 	if r.note.Remark != "" {
 		r.prose("\n" + r.note.Remark)
 	}
