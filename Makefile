@@ -23,7 +23,7 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e bench bench-engine bench-learning bench-search learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e chaos bench bench-engine bench-learning bench-search learn setup setup-test clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,8 +68,14 @@ unit: ## unit tests of every package but the server's, with a real Postgres
 race: ## the same under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GOTEST) -race $(LIGHT)
 
-e2e: build ## the command, the embedded Temporal server, and kill -9 in the middle of a cycle
+e2e: build ## the command, the embedded Temporal server, kill -9 in the middle of a cycle, and ten kills at random
 	$(GOTEST) -tags=e2e -count=1 -p=1 -timeout=20m $(SERVER)
+	go run ./bench/chaos -kills 10 -cycles 10 -learners 1 -spread 2s -disk=false
+
+# Steps of the clock need libfaketime, a full disk the right to mount one; without them it says so and goes on.
+chaos: build ## 200 kills at random, cut links, a full disk, a stepped clock: the same bytes, an hour (ARGS="-hosts 2 -rollouts 4 -learners 1 -kills 10")
+	go build -o bin/chaos ./bench/chaos
+	bin/chaos $(ARGS)
 
 # Some machines set these for their own ends, and halve OpenBLAS by it (doc/bench).
 bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp)

@@ -57,6 +57,26 @@ func (i Inspector) Logp(ctx context.Context, run hone.RunID, version int, trajec
 	return out, nil
 }
 
+// Fresh samples n problems with a version of the run's policy, a group each, as a cycle would: the same every time. The problems are
+// training problems, of a deal of their own. Their iteration is the version.
+func (i Inspector) Fresh(ctx context.Context, run hone.RunID, version, n int) ([]hone.Trajectory, error) {
+	s, err := i.activities.session(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	roller, err := s.roller(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	slots := make([]rollout.Slot, n)
+	for k := range slots {
+		slots[k] = rollout.Slot{Problem: s.problem("fresh", k), Index: k}
+	}
+	origin := s.origin(version, version)
+	origin.Seed = hone.Seed(s.job.Seed, "fresh")
+	return roller.Sample(ctx, rollout.SampleInput{Origin: origin, Slots: slots})
+}
+
 // ReferenceLogp is what the policy that divergence is measured from gives each token, as Logp has it.
 func (i Inspector) ReferenceLogp(ctx context.Context, run hone.RunID, trajectories []hone.Trajectory) ([][]float32, error) {
 	s, err := i.activities.session(ctx, run)

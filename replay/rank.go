@@ -74,29 +74,3 @@ func (m *moments) deviation() float64 {
 	}
 	return math.Sqrt(m.other / float64(m.n-1))
 }
-
-// Test is whether the mean of differences, one a problem, could be 0.
-type Test struct {
-	// Mean is that of the differences over N problems, Error its standard error.
-	Mean  float64 `json:"mean"`
-	Error float64 `json:"error"`
-	N     int     `json:"n"`
-	// P is the two-sided probability of a mean as far from 0, if it were 0, by the normal distribution; 1 where nothing differs. Below 30
-	// problems it is too small.
-	P float64 `json:"p"`
-}
-
-func (m *moments) test() Test {
-	t := Test{Mean: m.mean, N: m.n, P: 1}
-	if m.n < 2 {
-		return t
-	}
-	t.Error = m.deviation() / math.Sqrt(float64(m.n))
-	switch {
-	case t.Error > 0:
-		t.P = math.Erfc(math.Abs(t.Mean) / t.Error / math.Sqrt2)
-	case t.Mean != 0:
-		t.P = 0
-	}
-	return t
-}

@@ -98,8 +98,9 @@ type fold struct {
 	sums    [2]moments
 	buckets [2]map[int]int
 
-	correlation, totals, agreement, agreeBefore, agreeAfter moments
-	largest                                                 []pair
+	totals, agreement                    differences
+	correlation, agreeBefore, agreeAfter moments
+	largest                              []pair
 }
 
 func newFold(in Input) *fold {

@@ -8,7 +8,8 @@ import (
 // The contestants.
 const (
 	hone         = "hone"
-	amx          = "hone, amx" // where the processor has it
+	amx          = "hone, amx"  // where the processor has it
+	bf16         = "hone, bf16" // of sampling alone
 	eager        = "eager"
 	compiled     = "compiled"
 	transformers = "transformers"
@@ -63,7 +64,7 @@ var draws = []draw{ //nolint:gochecknoglobals // a table, never written
 func plan(short bool) []contest {
 	both := []string{hone, eager}
 	all := []string{hone, eager, compiled}
-	sampling := []string{hone, transformers}
+	sampling := []string{hone, transformers, bf16}
 	if _, err := kernel.AMX(); err == nil {
 		all, sampling = append(all, amx), append(sampling, amx)
 	}

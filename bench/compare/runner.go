@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone/bench/job"
+	"github.com/hone-rl/hone/policy/decode"
 	"github.com/hone-rl/hone/policy/kernel"
 	"golang.org/x/sys/unix"
 )
@@ -187,15 +188,17 @@ func (r *runner) one(ctx context.Context, j job.Job, engine string) measured {
 	defer cancel()
 	m := measured{Result: job.Result{Job: j, Engine: engine}}
 	cmd := exec.CommandContext(ctx, r.engine, j.Args()...)
-	if engine != hone && engine != amx {
+	if engine == eager || engine == compiled || engine == transformers {
 		cmd = exec.CommandContext(ctx, r.python, append([]string{"bench/engine.py"}, j.Args()...)...)
-		if engine == compiled {
-			cmd.Args = append(cmd.Args, "--compile")
-		}
 	}
 	cmd.Env = r.environment()
-	if engine == amx {
+	switch engine {
+	case compiled:
+		cmd.Args = append(cmd.Args, "--compile")
+	case amx:
 		cmd.Env = append(cmd.Env, kernel.Environment+"="+kernel.NameAMX)
+	case bf16:
+		cmd.Args = append(cmd.Args, "--precision="+string(decode.BF16))
 	}
 	var said, failed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &failed
@@ -208,8 +211,8 @@ func (r *runner) one(ctx context.Context, j job.Job, engine string) measured {
 		m.Error = fmt.Sprintf("%v: %s", err, tail(failed.Bytes()))
 		return m
 	}
-	if engine == amx { // which is hone with another name
-		m.Engine, m.About = amx, map[string]string{"kernels, amx": m.About["kernels"]}
+	if engine == amx || engine == bf16 { // which are hone with another name
+		m.Engine, m.About = engine, map[string]string{strings.Replace(engine, hone, "kernels", 1): m.About["kernels"]}
 	}
 	own := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	m.Foreign = max(0, float64(busy()-before-own)/float64(time.Since(began))/float64(r.threads))

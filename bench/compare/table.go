@@ -95,8 +95,10 @@ Written by `+"`%s`"+`; not edited. hone (`+"`bench/engine`) and the same program
 %d processes each, in turn, every round beginning with another contestant. Figures are medians (least–most). Same weights, tokens,
 optimiser (AdamW, same rates and clip) and threads. PyTorch has fused projections, attention and AdamW, and runs eager and through
 `+"`torch.compile`; sampling is transformers' `generate`"+` with its cache. Where the processor has AMX, hone runs with
-`+"`HONE_KERNELS=amx` too"+`, which splits each number of a product into two bfloat16: its products are good to 2^-16, those of all
-others here to 2^-24.`, r.note.Command, r.note.Reps))
+`+"`HONE_KERNELS=amx` too"+`, which splits each number of a product into two bfloat16: its products are good to 2^-16, those of
+others here to 2^-24. Sampling runs with `+"`rollout.precision: bf16`"+` too: weights, keys
+and values are one bfloat16 each, good to 2^-9.`,
+		r.note.Command, r.note.Reps))
 	if r.note.Remark != "" {
 		r.prose("\n" + r.note.Remark)
 	}
@@ -161,12 +163,13 @@ the cross-entropy forward and backward, AdamW. Prompts count.`)
 func (r *report) sampling() {
 	r.prose("## Sampling, new tokens/s")
 	r.prose("Every prompt is new; temperature 1, no cuts, no end of sequence. hone gives each token's log-probability and value with it.")
-	r.table("policy", "sequences", "tokens", "hone", "transformers", "hone/transformers", "target", "hone, amx", "amx/transformers")
+	r.table("policy", "sequences", "tokens", "hone", "transformers", "hone/transformers", "target",
+		"hone, bf16", "bf16/transformers", "hone, amx", "amx/transformers")
 	for _, j := range r.jobs(job.Sample) {
-		h, t, a := r.of(j, hone, rate), r.of(j, transformers, rate), r.of(j, amx, rate)
+		h, t, b, a := r.of(j, hone, rate), r.of(j, transformers, rate), r.of(j, bf16, rate), r.of(j, amx, rate)
 		ratio, target := verdict(h.median/t.median, targetOf(j))
 		r.row(j.Size, strconv.Itoa(j.Batch), fmt.Sprintf("%d + %d", j.Prompt, j.New), h.String(), t.String(), ratio, target,
-			a.String(), short(a.median/t.median))
+			b.String(), short(b.median/t.median), a.String(), short(a.median/t.median))
 	}
 	r.WriteString("\n")
 }

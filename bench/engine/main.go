@@ -16,6 +16,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/bench/job"
+	"github.com/hone-rl/hone/policy/decode"
 	"github.com/hone-rl/hone/policy/kernel"
 )
 
@@ -29,9 +30,10 @@ func main() {
 // run takes the measurement that args ask for and writes its line.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var j job.Job
-	var profile, allocs string
+	var profile, allocs, precision string
 	flags := flag.NewFlagSet("engine", flag.ContinueOnError)
 	j.Flags(flags)
+	flags.StringVar(&precision, "precision", string(decode.Float32), "precision of sampling: float32 or bf16")
 	flags.StringVar(&profile, "profile", "", "file for a CPU profile of the counted steps")
 	flags.StringVar(&allocs, "allocs", "", "file for a profile of all heap objects made, from the start on; it slows the steps down")
 	if err := flags.Parse(args); err != nil {
@@ -45,9 +47,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{Job: j, set: set, profile: profile}
+	b := &bench{Job: j, set: set, profile: profile, precision: decode.Precision(precision)}
 	b.result = job.Result{Job: j, Engine: "hone", Figures: map[string]float64{}, About: map[string]string{
-		"go": runtime.Version(), "kernels": set.Fingerprint(),
+		"go": runtime.Version(), "kernels": b.precision.Fingerprint(set.Fingerprint()),
 	}}
 	if err := b.measure(ctx); err != nil {
 		return fmt.Errorf("%v: %w", j, err)
@@ -72,7 +74,9 @@ type bench struct {
 
 	set     *kernel.Set
 	profile string
-	result  job.Result
+	// precision is that of sampling.
+	precision decode.Precision
+	result    job.Result
 }
 
 func (b *bench) measure(ctx context.Context) error {

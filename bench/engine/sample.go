@@ -16,7 +16,7 @@ func (b *bench) sample(ctx context.Context) error {
 		return err
 	}
 	vocab := params.Config().Vocab
-	engine, err := decode.New(params, endless{vocab}, b.set, decode.Options{MaxLive: b.Batch, Precision: decode.Precision(b.Precision)})
+	engine, err := decode.New(params, endless{vocab}, b.set, decode.Options{MaxLive: b.Batch, Precision: b.precision})
 	if err != nil {
 		return err
 	}

@@ -51,8 +51,6 @@ type Job struct {
 	Steps  int `json:"steps,omitempty"`
 	// Threads is the number of processors to use.
 	Threads int `json:"threads,omitempty"`
-	// Precision is that of sampling: float32 or bf16.
-	Precision string `json:"precision,omitempty"`
 	// Folder is where weights and checks lie.
 	Folder string `json:"-"`
 }
@@ -67,7 +65,6 @@ func (j *Job) Flags(f *flag.FlagSet) {
 	f.IntVar(&j.Warmup, "warmup", 1, "steps before those that count")
 	f.IntVar(&j.Steps, "steps", 1, "steps that count")
 	f.IntVar(&j.Threads, "threads", 2, "processors to use")
-	f.StringVar(&j.Precision, "precision", "", "precision of sampling: float32 or bf16")
 	f.StringVar(&j.Folder, "folder", ".", "where weights and checks lie")
 }
 

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,8 @@ type replayFlags struct {
 	low, high                 float64
 	keep                      []string
 	save                      bool
-	csv, lines                string
+	fresh                     int
+	csv, lines, parquet       string
 }
 
 func (a *app) replayCommand() *cobra.Command {
@@ -40,7 +40,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Score stored trajectories again under another reward, and show what changes",
 		Long: `replay judges stored trajectories under the stack of --reward and compares with the scoring that the run was trained on, or, with
 --against, with a second stack. Trajectories are never changed; --save keeps the result as a scoring beside the live one, and a replay
-that was interrupted goes on when the same line is typed again.
+that was interrupted goes on when the same line is typed again. --fresh N asks about samples that nobody has trained on: N training problems,
+sampled anew by the run's newest policy, the same every time.
 
 The exit code is 0 where nothing changed, 3 where something did, and 1 for an error.`,
 		Args: cobra.MaximumNArgs(1),
@@ -77,9 +78,11 @@ The exit code is 0 where nothing changed, 3 where something did, and 1 for an er
 	flags.Float64Var(&f.high, "layer-high", math.MaxFloat64, "see --layer")
 	flags.StringVar(&f.pick.Where, "where", "", "only samples of this SQL condition on trajectories t and scores s, like \"s.total > 0.5\"")
 	flags.StringSliceVar(&f.keep, "keep", nil, "layers to take as they were stored, where they can't be judged again")
+	flags.IntVar(&f.fresh, "fresh", 0, "judge so many problems sampled anew by the newest policy, instead of what is stored")
 	flags.BoolVar(&f.save, "save", false, "store the scoring")
 	flags.StringVar(&f.csv, "csv", "", "write a row for each sample to this file")
 	flags.StringVar(&f.lines, "jsonl", "", "write a JSON object for each sample to this file")
+	flags.StringVar(&f.parquet, "parquet", "", "write a row for each sample to this file, as Parquet")
 	flags.StringVar(&f.yao, "yao", "", "24.csv that the run was trained with")
 	return cmd
 }
@@ -89,6 +92,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 	if err != nil {
 		return err
 	}
+	defer l.unwatch()
 	cfg := l.job.Reward
 	if f.reward != "" {
 		if cfg, err = readStack(f.reward); err != nil {
@@ -110,6 +114,12 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 			return withoutEnvelope(err)
 		}
 		names = replay.Names{Run: l.run.Name, Before: "first", After: "second"}
+	}
+	if f.fresh != 0 {
+		if in.Store, err = l.fresh(ctx, store, f); err != nil {
+			return err
+		}
+		names.Run += " (fresh)"
 	}
 	if f.save {
 		config, err := json.Marshal(map[string]any{"reward": cfg, "keep": f.keep, "commit": thisBuild().Commit})
@@ -142,83 +152,68 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 	return err
 }
 
+// fresh are problems sampled anew, judged under the run's own reward.
+func (l *loaded) fresh(ctx context.Context, store *storage.Store, f replayFlags) (*replay.Samples, error) {
+	if f.fresh < 0 || f.save || len(f.keep) > 0 || f.from != 0 || f.to >= 0 || !f.pick.Whole() {
+		return nil, fmt.Errorf("--fresh %d: want at least 1 problem, and none of the options that pick, keep or save what is stored: %w",
+			f.fresh, hone.ErrInvalid)
+	}
+	version, err := l.version(ctx, store, -1)
+	if err != nil {
+		return nil, err
+	}
+	look := activities.NewInspector(l.activities)
+	trajectories, err := look.Fresh(ctx, l.run.ID, version, f.fresh)
+	if err != nil {
+		return nil, withoutEnvelope(err)
+	}
+	_, live, err := look.Rewards(ctx, l.run.ID, l.job.Reward)
+	if err != nil {
+		return nil, withoutEnvelope(err)
+	}
+	return replay.NewSamples(ctx, trajectories, l.job.Rollout.Group, live)
+}
+
 // rowFiles are where rows go.
 type rowFiles struct {
 	files []*os.File
-	csv   *csv.Writer
-	lines *json.Encoder
-	begun bool
+	rows  []replay.Rows
 }
 
 // open is the function that writes rows; nil where no file was named.
 func (r *rowFiles) open(f replayFlags) (func(replay.Row) error, error) {
-	if f.csv == "" && f.lines == "" {
+	for _, form := range []struct {
+		path string
+		make func(io.Writer) replay.Rows
+	}{{f.csv, replay.NewCSV}, {f.lines, replay.NewJSONLines}, {f.parquet, replay.NewParquet}} {
+		if form.path == "" {
+			continue
+		}
+		file, err := os.Create(form.path)
+		if err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+		r.files, r.rows = append(r.files, file), append(r.rows, form.make(file))
+	}
+	if r.rows == nil {
 		return nil, nil //nolint:nilnil // no rows are wanted
-	}
-	if f.csv != "" {
-		file, err := os.Create(f.csv)
-		if err != nil {
-			return nil, err
-		}
-		r.files, r.csv = append(r.files, file), csv.NewWriter(file)
-	}
-	if f.lines != "" {
-		file, err := os.Create(f.lines)
-		if err != nil {
-			return nil, err
-		}
-		r.files, r.lines = append(r.files, file), json.NewEncoder(file)
 	}
 	return r.row, nil
 }
 
 func (r *rowFiles) row(row replay.Row) error {
-	if r.lines != nil {
-		if err := r.lines.Encode(row); err != nil {
-			return fmt.Errorf("write row: %w", err)
+	for _, rows := range r.rows {
+		if err := rows.Write(row); err != nil {
+			return err
 		}
-	}
-	if r.csv == nil {
-		return nil
-	}
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	if !r.begun {
-		head := []string{"run", "iteration", "sample", "problem", "tokens", "outcome_before", "outcome_after", "total_before", "total_after"}
-		for _, l := range row.Before.Layers {
-			head = append(head, "before_"+l.Layer)
-		}
-		for _, l := range row.After.Layers {
-			head = append(head, "after_"+l.Layer)
-		}
-		if err := r.csv.Write(head); err != nil {
-			return fmt.Errorf("write row: %w", err)
-		}
-		r.begun = true
-	}
-	cells := []string{
-		string(row.ID.Run), strconv.Itoa(row.ID.Iteration), strconv.Itoa(row.ID.Sample), row.Problem, strconv.Itoa(row.Tokens),
-		string(row.Before.Outcome), string(row.After.Outcome), number(row.Before.Total), number(row.After.Total),
-	}
-	for _, l := range row.Before.Layers {
-		cells = append(cells, number(l.Total))
-	}
-	for _, l := range row.After.Layers {
-		cells = append(cells, number(l.Total))
-	}
-	if err := r.csv.Write(cells); err != nil {
-		return fmt.Errorf("write row: %w", err)
 	}
 	return nil
 }
 
 func (r *rowFiles) close() error {
 	var faults []error
-	if r.csv != nil {
-		r.csv.Flush()
-		faults = append(faults, r.csv.Error())
-	}
-	for _, f := range r.files {
-		faults = append(faults, f.Close())
+	for i, rows := range r.rows {
+		faults = append(faults, rows.Close(), r.files[i].Close())
 	}
 	return errors.Join(faults...)
 }

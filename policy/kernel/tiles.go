@@ -157,8 +157,12 @@ func (j *tileJob) at(row, panel int) int { return row*j.p.LDC + (j.first+panel)*
 func tileBlocks(sums, a, b, c []float32, ldc, rows, columns int, alpha, beta float32) {
 	depth := len(b) / tileFloats
 	for k := 0; k < depth; k += tileDepth {
-		steps := min(tileDepth, depth-k)
-		for i := 0; i < rows; i += tileSide {
+		steps, i := min(tileDepth, depth-k), 0
+		if whole := rows &^ (tileSide - 1); whole > 0 && columns == tileSide && alpha == 1 && (beta == 0 || beta == 1) {
+			tiles32(steps, &a[k*tileFloats], &b[k*tileFloats], &c[0], 4*ldc, int(beta), whole/tileSide, 4*depth*tileFloats)
+			i = whole
+		}
+		for ; i < rows; i += tileSide {
 			tileBlock(sums, steps, &a[(i*depth/tileSide+k)*tileFloats], &b[k*tileFloats],
 				c[i*ldc:], ldc, min(tileSide, rows-i), columns, alpha, beta)
 		}
@@ -168,11 +172,14 @@ func tileBlocks(sums, a, b, c []float32, ldc, rows, columns int, alpha, beta flo
 
 // tileBlock multiplies at most tileSide rows and columns. The sums begin with C itself where that is what they are added to.
 func tileBlock(sums []float32, steps int, a, b *float32, c []float32, ldc, rows, columns int, alpha, beta float32) {
-	product := tiles32
-	if rows <= tileSide/2 {
-		product = tiles16
+	product := func(c *float32, ldc, add int) {
+		if rows <= tileSide/2 {
+			tiles16(steps, a, b, c, ldc, add)
+		} else {
+			tiles32(steps, a, b, c, ldc, add, 1, 0)
+		}
 	}
-	whole := (rows == tileSide || rows == tileSide/2) && columns == tileSide
+	whole := rows == tileSide/2 && columns == tileSide
 	add, after := 0, 0
 	switch {
 	case alpha == 1 && beta == 1:
@@ -181,7 +188,7 @@ func tileBlock(sums []float32, steps int, a, b *float32, c []float32, ldc, rows,
 		after = 1
 	}
 	if whole && alpha == 1 && after == 0 {
-		product(steps, a, b, &c[0], 4*ldc, add)
+		product(&c[0], 4*ldc, add)
 		return
 	}
 	if add == 1 {
@@ -189,7 +196,7 @@ func tileBlock(sums []float32, steps int, a, b *float32, c []float32, ldc, rows,
 			copy(sums[i*tileSide:], c[i*ldc:i*ldc+columns])
 		}
 	}
-	product(steps, a, b, &sums[0], 4*tileSide, add)
+	product(&sums[0], 4*tileSide, add)
 	mergeTiles(&c[0], 4*ldc, &sums[0], rows, columns, alpha, beta, after)
 }
 

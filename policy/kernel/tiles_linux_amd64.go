@@ -5,13 +5,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tiles32 adds A*B to C, or sets C to it if add is 0: 32 rows of A by 32 columns of B, over so many steps, as packTileRow and
-// packTileColumn leave them. ldc is in bytes.
+// tiles32 adds A*B to C, or sets C to it if add is 0: blocks of 32 rows of A, next bytes apart, by 32 columns of B, over so many steps, as
+// packTileRow and packTileColumn leave them. ldc is in bytes.
 //
 //go:noescape
-func tiles32(steps int, a, b, c *float32, ldc, add int)
+func tiles32(steps int, a, b, c *float32, ldc, add, blocks, next int)
 
-// tiles16 does so for the first 16 rows of A.
+// tiles16 does so for the first 16 rows of a block.
 //
 //go:noescape
 func tiles16(steps int, a, b, c *float32, ldc, add int)

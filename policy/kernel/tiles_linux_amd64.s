@@ -33,17 +33,21 @@ DATA config<>+48(SB)/8, $0x1010101010101010
 DATA config<>+56(SB)/8, $0
 GLOBL config<>(SB), RODATA|NOPTR, $64
 
-// func tiles32(steps int, a, b, c *float32, ldc, add int)
-TEXT ·tiles32(SB), NOSPLIT, $0-48
+// func tiles32(steps int, a, b, c *float32, ldc, add, blocks, next int)
+TEXT ·tiles32(SB), NOSPLIT, $0-64
 	LEAQ config<>(SB), AX
-	TILECONFIG
-	MOVQ steps+0(FP), CX
-	MOVQ a+8(FP), AX
-	MOVQ b+16(FP), BX
+	TILECONFIG               // which takes as long as some steps: once for all blocks
+	MOVQ a+8(FP), R10
 	MOVQ c+24(FP), DI
 	MOVQ ldc+32(FP), SI
 	MOVQ add+40(FP), R9
+	MOVQ blocks+48(FP), R11
 	MOVQ $128, DX
+
+block32:
+	MOVQ steps+0(FP), CX
+	MOVQ R10, AX
+	MOVQ b+16(FP), BX
 	MOVQ SI, R8
 	SHLQ $4, R8
 	ADDQ DI, R8              // row 16 of C
@@ -92,6 +96,12 @@ loop32:
 	STOREC(1, 64)
 	STORED(2, 0)
 	STORED(3, 64)
+	ADDQ next+56(FP), R10
+	MOVQ SI, R8
+	SHLQ $5, R8
+	ADDQ R8, DI              // row 32 of C
+	DECQ R11
+	JNZ  block32
 	TILERELEASE
 	RET
 
