@@ -8,6 +8,9 @@ import (
 // none is the index of no node, edge, link or block.
 const none int32 = -1
 
+// offered stands for the action that a node's evaluator offers.
+const offered int32 = -2
+
 // The priors of edges that walks don't look for among those never taken.
 const (
 	masked = -1.0 // never taken
@@ -19,6 +22,7 @@ type node struct {
 	raw      float64 // the evaluator's value
 	valueSum float64 // of the returns backed up
 	mass     float64 // of the unmasked actions' priors before they were scaled
+	offer    float64 // the prior of the action that its evaluator would give next; 0 for none
 	prior    float64 // of next
 	visits   int32
 	flight   int32 // walks under way that went on from here or end here
@@ -33,6 +37,7 @@ type node struct {
 	room     int32
 	terminal bool
 	full     bool // its evaluator had no further action when asked
+	closed   bool // everything below it is known, and it is known here
 	asked    bool // a request for further actions is under way
 }
 
@@ -144,6 +149,21 @@ func (a *arena) take(i int32, l link) int32 {
 		a.seek(i)
 	}
 	return n.count - 1
+}
+
+// close marks node i if all that follows it is known: a terminal state, or one whose actions, with none to come, all lead to closed
+// nodes.
+func (a *arena) close(i int32) {
+	n := &a.nodes[i]
+	if n.closed || n.order == none || n.next != none || n.offer > 0 || a.cfg.Widen.Factor > 0 && !n.full {
+		return
+	}
+	for k := range n.count {
+		if l := &a.links[n.links+k]; l.prior >= 0 && !a.nodes[l.child].closed {
+			return
+		}
+	}
+	n.closed = true
 }
 
 // exploration is sqrt(N) * (c1 + log((N + c2 + 1) / c2)), by which a child's P/(n+1) is multiplied.

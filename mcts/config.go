@@ -82,6 +82,13 @@ type Config struct {
 	Share bool `json:"share" yaml:"share"`
 	// Widen asks for further actions as visits grow.
 	Widen WidenConfig `json:"widen" yaml:"widen"`
+	// Offers has the evaluator give actions one by one, and a node ask for the next when that one would be taken, by the prior that
+	// [Evaluation.Offer] says. Priors are then probabilities and not scaled. It goes with neither noise on the priors nor Widen.
+	Offers bool `json:"offers,omitempty" yaml:"offers"`
+	// Close ends a tree's growth when nothing is unknown any more: all of the root's actions lead to closed states, which are terminal
+	// ones that were visited and others of which the same holds. Walks go through closed states as through any, so that the others
+	// wait until their priors say that it is their turn.
+	Close bool `json:"close,omitempty" yaml:"close"`
 }
 
 // GumbelConfig holds the constants of Danihelka et al. 2022.
@@ -148,6 +155,8 @@ func (c Config) Validate() error {
 	f.positive("gumbel visit_init", c.Gumbel.VisitInit, true)
 	f.positive("widen factor", c.Widen.Factor, true)
 	f.check(c.Widen.Exponent >= 0 && c.Widen.Exponent <= 1, "widen exponent is %v, want a number in [0, 1]", c.Widen.Exponent)
+	f.check(!c.Offers || c.NoiseFraction == 0, "offers with a noise_fraction of %v, want 0", c.NoiseFraction)
+	f.check(!c.Offers || c.Widen.Factor == 0, "offers with a widen factor of %v, want 0", c.Widen.Factor)
 	return errors.Join(f...)
 }
 

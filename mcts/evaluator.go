@@ -20,7 +20,8 @@ type Request[S any] struct {
 	// Tree is the index, among those grown together, of the tree that asks.
 	Tree int
 	// Known is the number of actions that the node has: 0 at the first evaluation. Above that the node was evaluated before and asks
-	// for further actions; no more than Actions, Cost and Enough of the answer are looked at, and actions known already are merged.
+	// for further actions; no more than Actions, Offer, Cost and Enough of the answer are looked at, and actions known already are
+	// merged.
 	Known int
 }
 
@@ -34,6 +35,9 @@ type Evaluation[S any] struct {
 	// Actions are what may be done next. A state that isn't terminal and has none that isn't masked is a dead end: it keeps its
 	// value and is never left.
 	Actions []Action[S]
+	// Offer, with [Config.Offers], is the prior of the action that the evaluator would give if it were asked for a further one; 0 for
+	// none.
+	Offer float64
 	// Cost is what the answer cost, in the caller's unit, >= 0; see [Config.Budget].
 	Cost int
 	// Enough tells that nothing more need be found out: once this is backed up, the tree is left alone.
@@ -45,8 +49,8 @@ type Evaluation[S any] struct {
 type Action[S any] struct {
 	// Key tells the action from its siblings.
 	Key string `json:"key"`
-	// Prior is the action's probability, finite and >= 0. The priors of a state's unmasked actions are scaled to sum to 1; where
-	// all are zero they become equal.
+	// Prior is the action's probability, finite and >= 0. The priors of a state's unmasked actions are scaled to sum to 1, but
+	// for those beside [Config.Offers]; where all are zero they become equal.
 	Prior float64 `json:"prior"`
 	// Reward is earned by taking the action, finite.
 	Reward float64 `json:"reward"`

@@ -12,6 +12,9 @@ import (
 func (t *Tree[S]) expand(i int32, e *Evaluation[S]) {
 	n := &t.nodes[i]
 	n.raw, n.terminal, n.full = e.Value, e.Terminal, e.Terminal
+	if t.cfg.Offers && !e.Terminal {
+		n.offer = e.Offer
+	}
 	n.order = int32(t.stats.Evaluations)
 	t.stats.Evaluations++
 	t.stats.Cost += e.Cost
@@ -29,6 +32,9 @@ func (t *Tree[S]) widen(i int32, e *Evaluation[S]) {
 	before := t.nodes[i].actions
 	t.addActions(i, e.Actions)
 	t.nodes[i].full = t.nodes[i].actions == before
+	if t.cfg.Offers {
+		t.nodes[i].offer = e.Offer
+	}
 }
 
 // wantsActions tells that node i should have more actions for its visits.
@@ -38,6 +44,9 @@ func (a *arena) wantsActions(n *node, i int32) bool {
 
 // mayAsk tells that node i may ask for further actions.
 func (a *arena) mayAsk(n *node, i int32) bool {
+	if a.cfg.Offers {
+		return n.offer > 0 && !n.asked
+	}
 	if a.cfg.Widen.Factor == 0 || n.full || n.asked {
 		return false
 	}
@@ -101,7 +110,7 @@ func (t *Tree[S]) merge(i int32, actions []Action[S]) []Action[S] {
 		return fresh[int(j)-len(old)].Key
 	}
 	t.eachEdge(i, func(e int32) {
-		if p := t.prior(e); *p >= 0 {
+		if p := t.prior(e); *p >= 0 && !t.cfg.Offers {
 			*p *= n.mass // the priors that were given
 		}
 		old = append(old, e)
@@ -135,7 +144,8 @@ func (t *Tree[S]) merge(i int32, actions []Action[S]) []Action[S] {
 	return fresh[:count:count]
 }
 
-// scale makes the priors of node i's unmasked edges, as given, sum to 1, and finds the edge to take next.
+// scale makes the priors of node i's unmasked edges, as given, sum to 1, and finds the edge to take next. Beside offers they are
+// probabilities and stay as they are.
 func (a *arena) scale(i int32) {
 	n := &a.nodes[i]
 	run, sum, open := a.linksOf(n), 0.0, 0
@@ -154,6 +164,10 @@ func (a *arena) scale(i int32) {
 		}
 	}
 	n.mass = sum
+	if a.cfg.Offers {
+		a.seek(i)
+		return
+	}
 	add := 0.0
 	if sum == 0 { // equal ones then
 		add, sum = 1, float64(open)
@@ -178,6 +192,14 @@ func (a *arena) scale(i int32) {
 func (e *Evaluation[S]) check() error {
 	if err := finite("value", e.Value); err != nil {
 		return err
+	}
+	if e.Offer != 0 {
+		if err := finite("offer", e.Offer); err != nil {
+			return err
+		}
+		if e.Offer < 0 {
+			return fmt.Errorf("offer is %v, want at least 0: %w", e.Offer, hone.ErrInvalid)
+		}
 	}
 	if e.Cost < 0 {
 		return fmt.Errorf("cost is %d, want at least 0: %w", e.Cost, hone.ErrInvalid)

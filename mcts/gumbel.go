@@ -10,16 +10,28 @@ import (
 const minLogit = -1e9
 
 // plan is how the Gumbel search halves the root's actions. Visits that the root's children had before it, from an earlier search,
-// are no part of it. The root of such a search asks for no further actions, so that its actions are the first edges.
+// are no part of it. Its actions are those of the root's first evaluation, which are the first edges: the root of such a search asks for
+// no further ones, but for those on offer, which the improved policy takes when the plan is done.
 type plan struct {
 	logits []float64 // noise plus log-prior of each of the root's edges; -Inf for a masked one
 	before []int32   // their visits when the plan was made
 	visits []int32   // by simulation, how many visits the actions have that it may take
 }
 
+// had is the visits that edge e of the root had when the plan was made; ok is false for one that came later.
+func (p *plan) had(e int32) (visits int32, ok bool) {
+	if int(e) >= len(p.before) {
+		return 0, false
+	}
+	return p.before[e], true
+}
+
 // layOut draws the noise and plans simulations.
 func (a *arena) layOut(rng *rand.Rand, simulations int) {
 	actions := a.rootEdges()
+	if len(actions) > 0 {
+		actions = actions[:a.blocks[a.nodes[0].block].count]
+	}
 	p := plan{logits: make([]float64, len(actions)), before: make([]int32, len(actions))}
 	greatest, open := 0.0, 0
 	for e := range actions {
@@ -129,7 +141,7 @@ func (a *arena) complete(n *node) completion {
 	}
 	out := completion{mix: mix, spread: 1, c: (a.cfg.Gumbel.VisitInit + float64(most)) * a.cfg.Gumbel.ValueScale}
 	if !a.cfg.Gumbel.Raw {
-		if visited < n.actions {
+		if visited < n.actions || n.offer > 0 {
 			low, high = min(low, mix), max(high, mix)
 		}
 		out.low, out.spread = low, max(high-low, minSpread)
@@ -142,7 +154,9 @@ func (a *arena) complete(n *node) completion {
 func (a *arena) gumbelRoot() (e, k int32) {
 	done := 0
 	for _, l := range a.linksOf(&a.nodes[0]) {
-		done += int(l.visits + l.flight - a.plan.before[l.edge])
+		if had, ok := a.plan.had(l.edge); ok {
+			done += int(l.visits + l.flight - had)
+		}
 	}
 	if done < len(a.plan.visits) {
 		if e, k = a.bestConsidered(a.plan.visits[done]); e != none {
@@ -167,7 +181,7 @@ func (a *arena) bestConsidered(visits int32) (e, k int32) {
 		}
 	}
 	for j, l := range a.linksOf(root) {
-		if l.visits+l.flight-a.plan.before[l.edge] != visits {
+		if had, ok := a.plan.had(l.edge); !ok || l.visits+l.flight-had != visits {
 			continue
 		}
 		score := a.plan.logits[l.edge] + c.ofLink(&l)
@@ -182,7 +196,9 @@ func (a *arena) bestConsidered(visits int32) (e, k int32) {
 func (a *arena) mostConsidered() int32 {
 	var most int32
 	for _, l := range a.linksOf(&a.nodes[0]) {
-		most = max(most, l.visits-a.plan.before[l.edge])
+		if had, ok := a.plan.had(l.edge); ok {
+			most = max(most, l.visits-had)
+		}
 	}
 	if most == 0 {
 		return none
@@ -201,7 +217,11 @@ func (a *arena) improved(i int32) (e, k int32) {
 	c := a.complete(n)
 	run := a.linksOf(n)
 	greatest := math.Inf(-1)
-	if n.next != none {
+	offer := n.offer
+	if n.asked {
+		offer = 0
+	}
+	if n.next != none || offer > 0 {
 		greatest = c.of(c.mix)
 	}
 	var visits int32
@@ -226,13 +246,16 @@ func (a *arena) improved(i int32) (e, k int32) {
 		sum += w
 		a.scratch = append(a.scratch, w)
 	}
-	if n.next != none {
-		sum += max(rest, 0) * unvisited
+	if n.next != none || offer > 0 {
+		sum += max(rest, offer, 0) * unvisited
 	}
 	e, k = none, none
 	best := math.Inf(-1)
 	if n.next != none {
 		e, best = n.next, n.prior*unvisited/sum
+	}
+	if offer > 0 && offer*unvisited/sum > best {
+		e, best = offered, offer*unvisited/sum
 	}
 	for j := range run {
 		l := &run[j]

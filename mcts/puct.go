@@ -7,7 +7,7 @@ const minSpread = 1e-8
 
 // puct is the unmasked edge out of node i with the highest score, the first of equals; none where there is none to take. It is the
 // k-th of the node's links, or one never taken, and then k is none. Of those never taken, which differ in their priors alone, the
-// node knows the best.
+// node knows the best. An action that its evaluator offers counts as one of them, and is [offered] where it is the best.
 func (a *arena) puct(i int32) (e, k int32) {
 	n := &a.nodes[i]
 	low, spread := a.bounds(n)
@@ -20,6 +20,9 @@ func (a *arena) puct(i int32) (e, k int32) {
 	best := math.Inf(-1)
 	if n.next != none {
 		e, best = n.next, factor*n.prior+first
+	}
+	if n.offer > 0 && !n.asked && factor*n.offer+first > best {
+		e, best = offered, factor*n.offer+first
 	}
 	run := a.linksOf(n)
 	for j := range run {

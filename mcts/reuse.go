@@ -60,7 +60,7 @@ func (t *Tree[S]) transplant(from *Tree[S], top int32) {
 // adopt takes over what was found out at the state, but for the edges.
 func (n *node) adopt(was *node) {
 	n.raw, n.valueSum, n.mass, n.visits = was.raw, was.valueSum, was.mass, was.visits
-	n.order, n.terminal, n.full = was.order, was.terminal, was.full
+	n.order, n.terminal, n.full, n.closed, n.offer = was.order, was.terminal, was.full, was.closed, was.offer
 }
 
 // copyEdges gives node i the edges of was, a node of from, none of them taken, and tells where each went.

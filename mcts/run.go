@@ -121,7 +121,7 @@ func (t *Tree[S]) done() bool {
 	if t.nodes[0].order == none {
 		return false
 	}
-	return t.enough || t.stats.Simulations >= t.limit || t.cfg.Budget > 0 && t.stats.Cost >= t.cfg.Budget
+	return t.enough || t.nodes[0].closed || t.stats.Simulations >= t.limit || t.cfg.Budget > 0 && t.stats.Cost >= t.cfg.Budget
 }
 
 // wave puts walks under way, up to Leaves of them and as many more as collide, and tells whether any needs the evaluator.

@@ -45,6 +45,8 @@ type SnapshotNode[S any] struct {
 	Order    int32          `json:"order"`
 	Terminal bool           `json:"terminal"`
 	Full     bool           `json:"full"`
+	Closed   bool           `json:"closed,omitempty"`
+	Offer    float64        `json:"offer,omitempty"`
 	Links    []SnapshotLink `json:"links,omitempty"`
 }
 
@@ -82,6 +84,7 @@ func (t *Tree[S]) Snapshot() (Snapshot[S], error) {
 		keep := SnapshotNode[S]{
 			State: t.states[i], Raw: n.raw, ValueSum: n.valueSum, Mass: n.mass, Visits: n.visits,
 			Edge: n.edge, Depth: n.depth, Order: n.order, Terminal: n.terminal, Full: n.full,
+			Closed: n.closed, Offer: n.offer,
 		}
 		for _, l := range t.linksOf(n) {
 			keep.Links = append(keep.Links, SnapshotLink{Edge: l.edge, Child: l.child, Visits: l.visits, Q: l.q, Prior: l.prior})
@@ -155,7 +158,8 @@ func restore[S any](s Snapshot[S]) (*Tree[S], error) {
 }
 
 func (t *Tree[S]) restoreNode(n *SnapshotNode[S]) error {
-	if err := errors.Join(finite("raw", n.Raw), finite("value_sum", n.ValueSum), finite("mass", n.Mass)); err != nil {
+	err := errors.Join(finite("raw", n.Raw), finite("value_sum", n.ValueSum), finite("mass", n.Mass), finite("offer", n.Offer))
+	if err != nil {
 		return err
 	}
 	root := len(t.nodes) == 0
@@ -163,12 +167,12 @@ func (t *Tree[S]) restoreNode(n *SnapshotNode[S]) error {
 	if root {
 		placed = n.Edge == none && n.Depth == 0
 	}
-	if n.Visits < 0 || n.Visits > maxSimulations || n.Order < none || n.Mass < 0 || !placed {
-		return fmt.Errorf("visits %d, order %d, mass %v, edge %d, depth %d can't be: %w",
-			n.Visits, n.Order, n.Mass, n.Edge, n.Depth, hone.ErrInvalid)
+	if n.Visits < 0 || n.Visits > maxSimulations || n.Order < none || n.Mass < 0 || n.Offer < 0 || !placed {
+		return fmt.Errorf("visits %d, order %d, mass %v, offer %v, edge %d, depth %d can't be: %w",
+			n.Visits, n.Order, n.Mass, n.Offer, n.Edge, n.Depth, hone.ErrInvalid)
 	}
 	t.nodes = append(t.nodes, node{
-		raw: n.Raw, valueSum: n.ValueSum, mass: n.Mass, visits: n.Visits,
+		raw: n.Raw, valueSum: n.ValueSum, mass: n.Mass, offer: n.Offer, visits: n.Visits, closed: n.Closed,
 		edge: n.Edge, depth: n.Depth, order: n.Order, block: none, next: none, terminal: n.Terminal, full: n.Full,
 	})
 	t.states = append(t.states, n.State)
@@ -187,7 +191,7 @@ func (t *Tree[S]) restoreBlock(b *SnapshotBlock[S]) error {
 		if err := finite("reward", b.Actions[i].Reward); err != nil {
 			return fmt.Errorf("action %d: %w", i, err)
 		}
-		if p := b.Priors[i]; !(p >= 0 && p <= 1) && p != masked && p != taken {
+		if p := b.Priors[i]; !t.isPrior(p) && p != masked && p != taken {
 			return fmt.Errorf("action %d: prior is %v, want a number in [0, 1], -1 or -2: %w", i, p, hone.ErrInvalid)
 		}
 	}
@@ -195,6 +199,11 @@ func (t *Tree[S]) restoreBlock(b *SnapshotBlock[S]) error {
 	t.addBlock(b.Node, b.Actions)
 	copy(t.priors[at:], b.Priors)
 	return nil
+}
+
+// isPrior tells that p may be a prior: beside offers they are as they were given.
+func (a *arena) isPrior(p float64) bool {
+	return p >= 0 && (p <= 1 || a.cfg.Offers && p <= math.MaxFloat64)
 }
 
 func (t *Tree[S]) restoreLinks(i int32, links []SnapshotLink) error {
@@ -208,7 +217,7 @@ func (t *Tree[S]) restoreLinks(i int32, links []SnapshotLink) error {
 		if l.Child <= 0 || int(l.Child) >= len(t.nodes) || t.nodes[l.Child].depth <= t.nodes[i].depth {
 			return fmt.Errorf("edge %d leads to node %d, which is no deeper node: %w", l.Edge, l.Child, hone.ErrInvalid)
 		}
-		if l.Visits < 0 || l.Visits > t.nodes[i].visits || !(l.Prior >= 0 && l.Prior <= 1) && l.Prior != masked {
+		if l.Visits < 0 || l.Visits > t.nodes[i].visits || !t.isPrior(l.Prior) && l.Prior != masked {
 			return fmt.Errorf("edge %d has %d visits and prior %v: %w", l.Edge, l.Visits, l.Prior, hone.ErrInvalid)
 		}
 		b := t.blockOf(l.Edge)
@@ -250,19 +259,22 @@ func (t *Tree[S]) restorePlan(s Snapshot[S]) error {
 	if t.cfg.Selection == SelectGumbel {
 		gumbel = int(root.actions)
 	}
+	if gumbel > 0 && t.cfg.Offers {
+		gumbel = int(t.blocks[root.block].count)
+	}
 	if len(s.Logits) != gumbel || len(s.Before) != gumbel || len(s.Clean) != 0 && len(s.Clean) != int(root.actions) {
 		return fmt.Errorf("%d logits, %d visits before, %d clean priors for the root's %d actions: %w",
 			len(s.Logits), len(s.Before), len(s.Clean), root.actions, hone.ErrInvalid)
 	}
-	if gumbel+len(s.Clean) > 0 && (t.blocks[root.block].first != 0 || t.blocks[root.block].next != none) {
+	if gumbel+len(s.Clean) > 0 && (t.blocks[root.block].first != 0 || t.blocks[root.block].next != none && !t.cfg.Offers) {
 		return fmt.Errorf("the root's actions are not the first, or not of one block: %w", hone.ErrInvalid)
 	}
 	for e, one := range t.rootEdges() {
 		if len(s.Clean) > 0 && !(s.Clean[e] >= 0 && s.Clean[e] <= 1) && s.Clean[e] != masked {
 			return fmt.Errorf("clean prior %d is %v: %w", e, s.Clean[e], hone.ErrInvalid)
 		}
-		if gumbel == 0 {
-			continue
+		if e >= gumbel {
+			break
 		}
 		if err := finite("logit", s.Logits[e]); err != nil {
 			return err

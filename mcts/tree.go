@@ -109,7 +109,7 @@ const maxExpected = 1 << 14
 
 // addNode adds a node that edge e leads to.
 func (t *Tree[S]) addNode(state S, e, depth int32) int32 {
-	t.nodes = append(t.nodes, node{block: none, edge: e, depth: depth, order: none})
+	t.nodes = append(t.nodes, node{block: none, next: none, edge: e, depth: depth, order: none})
 	t.states = append(t.states, state)
 	return int32(len(t.nodes) - 1)
 }

@@ -52,6 +52,12 @@ func (t *Tree[S]) descend(w *walk) {
 		}
 		n.flight-- // of this walk, which chooses as if it weren't there
 		e, k := t.choose(n, i)
+		if e == offered {
+			n.flight++
+			n.asked = true
+			w.end = endWiden
+			return
+		}
 		if e == none {
 			n.flight++
 			switch {
@@ -159,6 +165,22 @@ func (t *Tree[S]) backup(w *walk) {
 		t.low, t.high = min(t.low, q), max(t.high, q)
 		child = n
 	}
+	if t.cfg.Close {
+		t.closeUp(w)
+	}
 	v := t.nodes[0].value()
 	t.low, t.high = min(t.low, v), max(t.high, v)
+}
+
+// closeUp closes what w found to be known, from its leaf up.
+func (t *Tree[S]) closeUp(w *walk) {
+	t.close(w.leaf)
+	below := w.leaf
+	for _, s := range slices.Backward(w.path) {
+		if !t.nodes[below].closed {
+			return
+		}
+		t.close(s.node)
+		below = s.node
+	}
 }

@@ -62,6 +62,9 @@ type SearchConfig struct {
 	// Prune masks the candidates that the task's check finds not good (not parsed, untrue or not allowed). It hands the search
 	// knowledge that the policy may not have; without it the search sees the policy alone.
 	Prune bool `json:"prune" yaml:"prune"`
+	// Forks has steps written one at a time as the search asks for them, about the likeliest first, and none twice, instead of drawing
+	// Candidates at random. It goes with the tree's offers, and not with LengthNormalised.
+	Forks bool `json:"forks,omitempty" yaml:"forks"`
 }
 
 // DefaultConfig samples 8 completions a prompt of up to 192 tokens at temperature 1, and searches with 32 simulations of 6
@@ -109,6 +112,10 @@ func (c SearchConfig) Validate() error {
 	}
 	if !(c.Rollout >= 0 && c.Rollout <= 1) {
 		faults = append(faults, fmt.Errorf("search rollout %v: want a number in [0, 1]: %w", c.Rollout, hone.ErrInvalid))
+	}
+	if c.Forks != c.Tree.Offers || c.Forks && c.LengthNormalised {
+		faults = append(faults, fmt.Errorf("search forks %v with tree offers %v and length_normalised %v: want forks and offers together, and "+
+			"priors that are probabilities: %w", c.Forks, c.Tree.Offers, c.LengthNormalised, hone.ErrInvalid))
 	}
 	if !(c.ValueMin < c.ValueMax) || math.IsInf(c.ValueMin, 0) || math.IsInf(c.ValueMax, 0) {
 		faults = append(faults, fmt.Errorf("search value_min %v and value_max %v: want finite numbers, the first below the second: %w",

@@ -29,6 +29,10 @@ type quest struct {
 	worth float64
 	// solved tells that a judge could find nothing better than best.
 	solved bool
+	// states are those written by name, each as it was first come to, and longest is the tokens of the longest step, where nothing is
+	// written twice.
+	states  map[string]*state
+	longest int
 }
 
 // left is the number of tokens that may still be generated, at most enough.
@@ -84,7 +88,11 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 			}
 			how.progress.report(done, len(quests)*each)
 		}}
-		trees, err := mcts.Run(ctx, e, roots(r.task, batch), how.search.Tree)
+		var by mcts.Evaluator[*state] = e
+		if how.search.Forks {
+			by = &forker{expander: e}
+		}
+		trees, err := mcts.Run(ctx, by, roots(r.task, batch), how.search.Tree)
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,11 @@
 package rollout_test
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,7 +47,8 @@ func (s *script) Generate(ctx context.Context, requests []decode.Request) ([]dec
 	return out, ctx.Err()
 }
 
-// write continues a text step by step. A step's first token has its probability, the others have 1.
+// write continues a text token by token; it may begin within a step. Where several of the steps that may follow go on alike, the token
+// has the probabilities of all of them.
 func (s *script) write(r decode.Request) decode.Result {
 	text, rng := s.tokenizer.Decode(r.Prompt), hone.Rand(r.Seed)
 	out := decode.Result{Finish: hone.FinishLength}
@@ -53,22 +57,28 @@ func (s *script) write(r decode.Request) decode.Result {
 		room = min(room, s.context-len(r.Prompt))
 	}
 	for len(out.Tokens) < room {
-		m, tokens := s.draw(text, rng.Float64(), r.Sampling)
-		for i, id := range tokens[:min(len(tokens), room-len(out.Tokens))] {
-			logp := 0.0
-			if i == 0 {
-				logp = math.Log(m.prob)
+		all := s.tokens(text)
+		drawn, u := all[0], rng.Float64()
+		if r.Sampling.Temperature > 0 && r.Sampling.TopK != 1 {
+			for _, drawn = range all {
+				if u -= math.Exp(float64(drawn.Logp)); u < 0 {
+					break
+				}
 			}
-			out.Tokens = append(out.Tokens, id)
-			out.Logp = append(out.Logp, float32(logp))
-			out.Values = append(out.Values, s.values[text])
 		}
-		text += m.step
-		if out.Tokens[len(out.Tokens)-1] == s.tokenizer.EOS() {
+		if r.Alternatives > 0 {
+			all = slices.DeleteFunc(slices.Clone(all), func(a decode.Alternative) bool { return a == drawn })
+			out.Alternatives = append(out.Alternatives, all[:min(len(all), r.Alternatives)])
+		}
+		out.Tokens = append(out.Tokens, drawn.Token)
+		out.Logp = append(out.Logp, drawn.Logp)
+		out.Values = append(out.Values, s.values[text])
+		if drawn.Token == s.tokenizer.EOS() {
 			out.Finish = hone.FinishStop
 			return out
 		}
-		if len(r.Stop) > 0 && out.Tokens[len(out.Tokens)-1] == tokens[len(tokens)-1] {
+		text += s.tokenizer.Piece(drawn.Token)
+		if len(r.Stop) > 0 && strings.HasSuffix(text, r.Stop[0]) {
 			out.Stopped = true
 			break
 		}
@@ -77,24 +87,38 @@ func (s *script) write(r decode.Request) decode.Result {
 	return out
 }
 
-func (s *script) draw(text string, u float64, how decode.Sampling) (move, []hone.TokenID) {
-	moves := s.next[text]
-	if len(moves) == 0 {
-		return move{prob: 1}, []hone.TokenID{s.tokenizer.EOS()}
+// tokens are those that may follow a text, with their log-probabilities, the likeliest first.
+func (s *script) tokens(text string) []decode.Alternative {
+	begun := text[strings.LastIndex(text, "\n")+1:]
+	moves := s.next[strings.TrimSuffix(text, begun)]
+	if len(moves) == 0 && begun == "" {
+		return []decode.Alternative{{Token: s.tokenizer.EOS()}}
 	}
-	m := moves[0]
-	if how.Temperature > 0 && how.TopK != 1 {
-		for _, m = range moves {
-			if u -= m.prob; u < 0 {
-				break
-			}
+	var out []decode.Alternative
+	var probs []float64
+	total := 0.0
+	for _, m := range moves {
+		rest, ok := strings.CutPrefix(m.step, begun)
+		if !ok {
+			continue
 		}
+		ids, err := s.tokenizer.Encode(rest)
+		if err != nil {
+			panic(err)
+		}
+		total += m.prob
+		at := slices.IndexFunc(out, func(a decode.Alternative) bool { return a.Token == ids[0] })
+		if at < 0 {
+			at = len(out)
+			out, probs = append(out, decode.Alternative{Token: ids[0]}), append(probs, 0)
+		}
+		probs[at] += m.prob
 	}
-	ids, err := s.tokenizer.Encode(m.step)
-	if err != nil {
-		panic(err)
+	for i, p := range probs {
+		out[i].Logp = float32(math.Log(p / total))
 	}
-	return m, ids
+	slices.SortStableFunc(out, func(a, b decode.Alternative) int { return cmp.Compare(b.Logp, a.Logp) })
+	return out
 }
 
 func (s *script) Score(ctx context.Context, sequences []decode.Sequence) ([]decode.Scores, error) {

@@ -17,11 +17,11 @@ func Spending() []Mode {
 }
 
 // rolloutShare is the share of the likeliest continuation's end in a state's value where a search with a budget says none itself.
-const rolloutShare = 0.5
+const rolloutShare = 1
 
-// budgetCandidates is the most candidates of an expansion by PUCT with a budget: few, so that small budgets see many states;
-// nodes that are visited again ask for more. Gumbel selection tries all its root will have, so it draws as many as configured.
-const budgetCandidates = 2
+// knownSimulations bounds the simulations of a search by its budget: most of them end where all is known, and cost no token. They are what
+// makes likelier branches wait until the others' turn has come.
+const knownSimulations = 16
 
 // usualStep is a guess at the tokens of a step, by which the Gumbel search lays out its halving: a line of Game of 24 takes 10 to 20.
 const usualStep = 16
@@ -71,18 +71,15 @@ func (r *Roller) budgeted(in EvaluateInput) SearchConfig {
 		c.Rollout = rolloutShare
 	}
 	tree := &c.Tree
-	tree.Budget, tree.Simulations, tree.NoiseFraction = in.Budget, in.Budget, 0
+	tree.Budget, tree.Simulations, tree.NoiseFraction = in.Budget, knownSimulations*in.Budget, 0
 	tree.Share = !in.Unshared
 	if in.Leaves > 0 {
 		tree.Leaves = in.Leaves
 	}
-	if tree.Widen.Factor == 0 {
-		tree.Widen = mcts.WidenConfig{Factor: 1, Exponent: 0.5}
-	}
+	c.Forks, c.LengthNormalised = true, false
+	tree.Offers, tree.Close, tree.Widen.Factor = true, true, 0
 	tree.Selection = mcts.SelectPUCT
-	if in.Mode == ModePUCT {
-		c.Candidates = min(c.Candidates, budgetCandidates)
-	} else {
+	if in.Mode == ModeGumbel {
 		tree.Selection = mcts.SelectGumbel
 		tree.Gumbel.Scale = 0
 		tree.Gumbel.Plan = max(in.Budget/(c.Candidates*usualStep), 1)

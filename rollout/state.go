@@ -40,6 +40,8 @@ type state struct {
 	// taken are the candidates drawn so far, and greatest the log-probability that their priors are relative to.
 	taken    [][]hone.TokenID
 	greatest float64
+	// after is what is known of the steps after it, where nothing is written twice.
+	after written
 }
 
 // expander evaluates states: it asks the decoder for candidates of the next step. It belongs to one call of mcts.Run.

@@ -17,6 +17,8 @@ type completion struct {
 	stop    stopper
 	logp    []float32
 	values  []float32
+	// others are the alternatives of all positions, one after the other.
+	others []Alternative
 	// closing: no more tokens, the coming step only reads Bootstrap.
 	closing   bool
 	bootstrap float32
@@ -56,7 +58,7 @@ func (g *generation) begin(r *row, index int) {
 	r.text = append(r.text, request.Prompt...)
 	r.from = len(r.text) - 1
 	r.completion = completion{
-		request: request, random: hone.Rand(request.Seed), stop: r.stop, logp: r.logp[:0], values: r.values[:0],
+		request: request, random: hone.Rand(request.Seed), stop: r.stop, logp: r.logp[:0], values: r.values[:0], others: r.others[:0],
 		closing: request.MaxTokens == 0 || len(r.text) == g.engine.config.Context, finish: hone.FinishLength,
 	}
 	r.stop.reset(request.Stop)
@@ -78,6 +80,9 @@ func (g *generation) read(r *row, out outputs) {
 		r.broken, r.done = true, true
 		return
 	}
+	if k := r.request.Alternatives; k > 0 {
+		r.others = out.sampler.alternatives(r.others, out.logits, id, logp, k)
+	}
 	r.text = append(r.text, id)
 	r.logp = append(r.logp, logp)
 	r.values = append(r.values, out.value)
@@ -96,7 +101,20 @@ func (g *generation) end(r *row) error {
 	g.engine.stats.Generated += len(r.logp)
 	g.results[r.index] = Result{
 		Tokens: slices.Clone(r.text[len(r.request.Prompt):]), Logp: slices.Clone(r.logp), Values: slices.Clone(r.values),
-		Bootstrap: r.bootstrap, Finish: r.finish, Stopped: r.stopped,
+		Bootstrap: r.bootstrap, Finish: r.finish, Stopped: r.stopped, Alternatives: r.alternatives(),
 	}
 	return nil
+}
+
+// alternatives copies those of the completion, by position.
+func (c *completion) alternatives() [][]Alternative {
+	if len(c.others) == 0 {
+		return nil
+	}
+	out, all := make([][]Alternative, len(c.logp)), slices.Clone(c.others)
+	each := len(all) / len(out)
+	for t := range out {
+		out[t] = all[t*each : (t+1)*each : (t+1)*each]
+	}
+	return out
 }

@@ -57,6 +57,15 @@ type Request struct {
 	// Stop strings end the generation after the token that completes one of them. They are looked for in the generated text
 	// alone, across tokens; none may be empty.
 	Stop []string
+	// Alternatives is the number of tokens, >= 0, to list at each position beside the one drawn.
+	Alternatives int
+}
+
+// Alternative is a token that might have stood at a position.
+type Alternative struct {
+	Token hone.TokenID
+	// Logp is as Result.Logp.
+	Logp float32
 }
 
 // Result is one completion of T tokens.
@@ -68,6 +77,9 @@ type Result struct {
 	Logp []float32
 	// Values is [T]: V of the state before each token.
 	Values []float32
+	// Alternatives is [T][k]: the most probable tokens but for the one drawn, the likeliest first, the lower id of equals; k is
+	// Request.Alternatives or one less than the vocabulary. It is nil where none were asked for.
+	Alternatives [][]Alternative
 	// Bootstrap is V of the state after the last token where Finish is hone.FinishLength, and 0 where it is hone.FinishStop.
 	Bootstrap float32
 	// Finish is hone.FinishStop if and only if the last token is EOS. A completion cut off by MaxTokens, by the context or by
@@ -102,6 +114,9 @@ func (l limits) request(r Request) error {
 	err := errors.Join(l.prompt(r.Prompt, 0), r.Sampling.Validate())
 	if r.MaxTokens < 0 {
 		err = errors.Join(err, fmt.Errorf("max tokens %d: want 0 or more: %w", r.MaxTokens, hone.ErrInvalid))
+	}
+	if r.Alternatives < 0 {
+		err = errors.Join(err, fmt.Errorf("alternatives %d: want 0 or more: %w", r.Alternatives, hone.ErrInvalid))
 	}
 	for i, stop := range r.Stop {
 		if stop == "" {

@@ -39,6 +39,27 @@ func (s *sampler) draw(logits []float32, how Sampling, u float64) (id hone.Token
 	return id, logits[id] - logSum, true
 }
 
+// alternatives appends the k most probable tokens but for id, or all of them if there are fewer. logits are as draw left them, and logp
+// is what it gave for id.
+func (s *sampler) alternatives(to []Alternative, logits []float32, id hone.TokenID, logp float32, k int) []Alternative {
+	logSum := logits[id] - logp
+	first, k := len(to), min(k, len(logits)-1)
+	for i, z := range logits {
+		if hone.TokenID(i) == id || len(to)-first == k && z-logSum <= to[len(to)-1].Logp {
+			continue
+		}
+		if len(to)-first < k {
+			to = append(to, Alternative{})
+		}
+		at := len(to) - 1
+		for ; at > first && to[at-1].Logp < z-logSum; at-- {
+			to[at] = to[at-1]
+		}
+		to[at] = Alternative{Token: hone.TokenID(i), Logp: z - logSum}
+	}
+	return to
+}
+
 // score is the natural log of the probability of a given token at temperature, 0 meaning 1. It overwrites the logits.
 func (s *sampler) score(logits []float32, id hone.TokenID, temperature float64) (logp float32, ok bool) {
 	logSum, ok := s.distribute(logits, temperature)

@@ -273,3 +273,34 @@ func TestStopper(t *testing.T) {
 		})
 	}
 }
+
+func TestAlternativesAreTheLikeliestButForTheOneDrawn(t *testing.T) {
+	t.Parallel()
+	p := []float64{0.1, 0.3, 0, 0.3, 0.2, 0.1}
+	s := newSampler(kernel.Portable(), len(p))
+	for drawn := range p {
+		if p[drawn] == 0 {
+			continue
+		}
+		for k := range len(p) + 2 {
+			logits := logitsOf(p...)
+			logp, ok := s.score(logits, hone.TokenID(drawn), 1)
+			require.True(t, ok)
+			before := []Alternative{{Token: 9}}
+			got := s.alternatives(before, logits, hone.TokenID(drawn), logp, k)
+			require.Equal(t, before, got[:1], "what was there stays")
+			var want []hone.TokenID
+			for _, id := range []hone.TokenID{1, 3, 4, 0, 5, 2} {
+				if int(id) != drawn {
+					want = append(want, id)
+				}
+			}
+			want = want[:min(k, len(want))]
+			require.Len(t, got[1:], len(want))
+			for i, a := range got[1:] {
+				require.Equal(t, want[i], a.Token)
+				require.InDelta(t, math.Log(p[a.Token]), a.Logp, 1e-5)
+			}
+		}
+	}
+}
