@@ -64,7 +64,7 @@ func (i Inspector) Fresh(ctx context.Context, run hone.RunID, version, n int) ([
 	if err != nil {
 		return nil, err
 	}
-	roller, err := s.roller(ctx, version)
+	roller, err := s.roller(ctx, version, version)
 	if err != nil {
 		return nil, err
 	}

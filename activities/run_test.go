@@ -17,6 +17,7 @@ import (
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/advantage"
+	"github.com/hone-rl/hone/policy/decode"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/ppo"
 	"github.com/hone-rl/hone/reward"
@@ -171,6 +172,28 @@ func TestRunOfSchedulesAndControllersIsTheSame(t *testing.T) {
 	job.PPO.Importance.Truncate, job.PPO.Shaping.OverlongBuffer, job.PPO.Shaping.OverlongPenalty = 2, 8, 0.5
 	job.PPO.Schedules.ClipHigh = policy.Curve{Shape: policy.ShapeCosine, To: 0.2}
 	testInterruptions(t, job)
+}
+
+// A policy in bfloat16 samples, and the one that learns weighs for it: ratios are against what the latter says.
+func TestRunThatSamplesInBFloat16IsTheSame(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.Rollout.Precision, job.PPO.Importance.Truncate = decode.BF16, 2
+	w, run := testInterruptions(t, job)
+	metrics, err := w.store.Metrics(t.Context(), run)
+	require.NoError(t, err)
+	for iteration := range job.Cycles {
+		m := metrics[iteration]
+		require.Less(t, m["ratio_first_max_dev"], 1e-3)
+		require.Positive(t, m["mismatch_k3"])
+		require.Less(t, m["mismatch_k3"], 1e-3)
+		require.InDelta(t, 1, m["importance_mean"], 0.05)
+		stored, err := w.store.LoadIteration(t.Context(), run, iteration)
+		require.NoError(t, err)
+		for _, one := range stored {
+			require.Equal(t, w.set.Fingerprint()+" sampler=bf16", one.Fingerprint)
+		}
+	}
 }
 
 // Searched lines are trained on by what their trees say of their steps, which come back from storage as they were.
