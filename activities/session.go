@@ -85,7 +85,7 @@ func newSession(d Deps, run hone.RunID, job Job) (*session, error) {
 	if len(s.train) == 0 {
 		return nil, fmt.Errorf("task %s has no training problems under this configuration: %w", job.Task, hone.ErrInvalid)
 	}
-	s.stack, err = stack.New(job.Reward, s.task)
+	s.stack, err = stack.NewWith(job.Reward, s.task, RewardModels(d.Kernels))
 	return s, err
 }
 

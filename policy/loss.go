@@ -67,3 +67,16 @@ func (l *RowLoss) Build(_ int, out Outputs) (*gorgonia.Node, error) {
 		return l.f(Rows{Logp: in[0], Entropy: in[1]}, Rows{Logp: d[0], Entropy: d[1]})
 	}, out.Logp, out.Entropy)
 }
+
+// ValueLoss is a loss as plain arithmetic in float64 over the values of a batch, for what the value head is taught beside returns.
+type ValueLoss struct {
+	f func(values, slopes []float64) float64
+}
+
+// NewValueLoss is the loss f of the values [N], which leaves the derivative in each at its place in slopes, where it finds zeros.
+func NewValueLoss(f func(values, slopes []float64) float64) *ValueLoss { return &ValueLoss{f} }
+
+// Build adds one operator.
+func (l *ValueLoss) Build(_ int, out Outputs) (*gorgonia.Node, error) {
+	return op.RowLoss(out.pack, func(in, d [][]float64) float64 { return l.f(in[0], d[0]) }, out.Value)
+}

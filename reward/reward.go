@@ -3,9 +3,10 @@
 // with the reason in words. There is no total apart from the sum of the terms.
 //
 // The layers are packages of their own: reward/correctness, reward/step, reward/efficiency, and reward/noise for the control
-// experiment; reward/format, reward/progress, reward/risk and reward/expression; reward/judge, which leaves the process to ask an
-// HTTP endpoint; and reward/codetest, which runs programs, with reward/resources for what they took. reward/stack builds the stack
-// that a configuration asks for; reward/rewardtest is how a layer proves itself.
+// experiment; reward/format, reward/progress, reward/risk and reward/expression; reward/preference, which asks a learned model that is
+// handed in; reward/judge, which leaves the process to ask an HTTP endpoint; and reward/codetest, which runs programs, with
+// reward/resources for what they took. reward/stack builds the stack that a configuration asks for; reward/rewardtest is how a layer
+// proves itself.
 package reward
 
 import (

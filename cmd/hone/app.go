@@ -107,7 +107,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		a.trainCommand(), a.workerCommand(),
 		a.runsCommand(), a.statusCommand(), a.verifyCommand(),
 		a.evalCommand(), a.solveCommand(), a.treeCommand(),
-		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(),
+		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.rewardCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
 		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
 	)

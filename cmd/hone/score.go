@@ -18,7 +18,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/reward"
+	"github.com/hone-rl/hone/reward/preference"
 	"github.com/hone-rl/hone/reward/stack"
 	"github.com/hone-rl/hone/task"
 )
@@ -83,7 +86,7 @@ func (a *app) score(ctx context.Context, path string, f scoreFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	rewards, err := stack.New(cfg, tk)
+	rewards, err := stack.NewWith(cfg, tk, openRewardModel)
 	if err != nil {
 		return err
 	}
@@ -107,6 +110,15 @@ func (a *app) score(ctx context.Context, path string, f scoreFlags) (err error) 
 			s.bad, s.lines, s.firstBad, hone.ErrInvalid)
 	}
 	return nil
+}
+
+// openRewardModel opens the kernels only where a layer asks a model.
+func openRewardModel(cfg preference.Config) (preference.Scorer, error) {
+	kernels, err := kernel.Open()
+	if err != nil {
+		return nil, fmt.Errorf("kernels: %w", err)
+	}
+	return activities.RewardModels(kernels)(cfg)
 }
 
 // scorer scores lines, many at a time, and keeps their order.

@@ -15,6 +15,7 @@ import (
 	"github.com/hone-rl/hone/reward/expression"
 	"github.com/hone-rl/hone/reward/format"
 	"github.com/hone-rl/hone/reward/judge"
+	"github.com/hone-rl/hone/reward/preference"
 	"github.com/hone-rl/hone/reward/progress"
 	"github.com/hone-rl/hone/reward/resources"
 	"github.com/hone-rl/hone/reward/risk"
@@ -24,7 +25,8 @@ import (
 
 // LayerConfig is one layer of a stack.
 type LayerConfig struct {
-	// Layer says which: correctness, step, efficiency, format, progress, risk, judge, codetest, resources or expression.
+	// Layer says which: correctness, step, efficiency, format, progress, risk, judge, preference, codetest, resources or
+	// expression.
 	Layer string `json:"layer" yaml:"layer"`
 	// Name is what the breakdown calls an expression; every other layer has its own name.
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
@@ -43,6 +45,7 @@ type LayerConfig struct {
 	Efficiency *efficiency.Config `json:"efficiency,omitempty" yaml:"efficiency,omitempty"`
 	Risk       *risk.Config       `json:"risk,omitempty" yaml:"risk,omitempty"`
 	Judge      *judge.Config      `json:"judge,omitempty" yaml:"judge,omitempty"`
+	Preference *preference.Config `json:"preference,omitempty" yaml:"preference,omitempty"`
 	Codetest   *codetest.Config   `json:"codetest,omitempty" yaml:"codetest,omitempty"`
 	Resources  *resources.Config  `json:"resources,omitempty" yaml:"resources,omitempty"`
 	Expression *expression.Config `json:"expression,omitempty" yaml:"expression,omitempty"`
@@ -56,8 +59,14 @@ type maker struct {
 	gate reward.Gate
 	// options tells which options were given for it.
 	options func(LayerConfig) bool
-	// make builds the layer; the task may be nil where only faults are wanted.
-	make func(LayerConfig, task.Task) (reward.Layer, error)
+	// make builds the layer.
+	make func(LayerConfig, parts) (reward.Layer, error)
+}
+
+// parts are what layers are made of, beside their configuration. The task is nil where faults of the configuration alone are wanted.
+type parts struct {
+	task task.Task
+	open preference.Open
 }
 
 // makers are the layers there are, by name.
@@ -65,28 +74,28 @@ func makers() map[string]maker {
 	none := func(LayerConfig) bool { return false }
 	takes := &reward.Bounds{Low: -1, High: 0}
 	return map[string]maker{
-		correctness.Name: {bounds: &reward.Bounds{Low: 0, High: 1}, options: none, make: func(_ LayerConfig, t task.Task) (reward.Layer, error) {
-			return correctness.New(t), nil
+		correctness.Name: {bounds: &reward.Bounds{Low: 0, High: 1}, options: none, make: func(_ LayerConfig, p parts) (reward.Layer, error) {
+			return correctness.New(p.task), nil
 		}},
-		step.Name: {bounds: takes, options: none, make: func(_ LayerConfig, t task.Task) (reward.Layer, error) {
-			return step.New(t), nil
+		step.Name: {bounds: takes, options: none, make: func(_ LayerConfig, p parts) (reward.Layer, error) {
+			return step.New(p.task), nil
 		}},
-		format.Name: {bounds: takes, options: none, make: func(_ LayerConfig, t task.Task) (reward.Layer, error) {
-			return format.New(t), nil
+		format.Name: {bounds: takes, options: none, make: func(_ LayerConfig, p parts) (reward.Layer, error) {
+			return format.New(p.task), nil
 		}},
 		// The sum of differences is the same for all samples of a problem.
-		progress.Name: {bounds: &reward.Bounds{}, options: none, make: func(LayerConfig, task.Task) (reward.Layer, error) {
+		progress.Name: {bounds: &reward.Bounds{}, options: none, make: func(LayerConfig, parts) (reward.Layer, error) {
 			return progress.New(), nil
 		}},
 		efficiency.Name: {
 			bounds: takes, gate: reward.WhenRight, options: func(c LayerConfig) bool { return c.Efficiency != nil },
-			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
-				return efficiency.New(orDefault(c.Efficiency, efficiency.DefaultConfig()), t)
+			make: func(c LayerConfig, p parts) (reward.Layer, error) {
+				return efficiency.New(orDefault(c.Efficiency, efficiency.DefaultConfig()), p.task)
 			},
 		},
 		risk.Name: {
 			bounds: takes, options: func(c LayerConfig) bool { return c.Risk != nil },
-			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
+			make: func(c LayerConfig, _ parts) (reward.Layer, error) {
 				if c.Risk == nil {
 					return nil, fmt.Errorf("risk: want rules: %w", hone.ErrInvalid)
 				}
@@ -95,28 +104,38 @@ func makers() map[string]maker {
 		},
 		judge.Name: {
 			bounds: &reward.Bounds{Low: 0, High: 1}, options: func(c LayerConfig) bool { return c.Judge != nil },
-			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
+			make: func(c LayerConfig, _ parts) (reward.Layer, error) {
 				if c.Judge == nil {
 					return nil, fmt.Errorf("judge: want an endpoint: %w", hone.ErrInvalid)
 				}
 				return judge.New(*c.Judge, judge.Options{})
 			},
 		},
+		preference.Name: {
+			bounds: &reward.Bounds{Low: 0, High: 1}, options: func(c LayerConfig) bool { return c.Preference != nil },
+			make: func(c LayerConfig, p parts) (reward.Layer, error) {
+				cfg := orDefault(c.Preference, preference.Config{})
+				if p.task == nil {
+					return preference.Unopened{}, cfg.Validate()
+				}
+				return preference.New(cfg, p.open)
+			},
+		},
 		codetest.Name: {
 			bounds: &reward.Bounds{Low: 0, High: 1}, options: func(c LayerConfig) bool { return c.Codetest != nil },
-			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
-				return codetest.New(orDefault(c.Codetest, codetest.Config{}), t)
+			make: func(c LayerConfig, p parts) (reward.Layer, error) {
+				return codetest.New(orDefault(c.Codetest, codetest.Config{}), p.task)
 			},
 		},
 		resources.Name: {
 			bounds: takes, gate: reward.WhenRight, options: func(c LayerConfig) bool { return c.Resources != nil },
-			make: func(c LayerConfig, t task.Task) (reward.Layer, error) {
-				return resources.New(orDefault(c.Resources, resources.DefaultConfig()), t)
+			make: func(c LayerConfig, p parts) (reward.Layer, error) {
+				return resources.New(orDefault(c.Resources, resources.DefaultConfig()), p.task)
 			},
 		},
 		expression.Name: {
 			options: func(c LayerConfig) bool { return c.Expression != nil },
-			make: func(c LayerConfig, _ task.Task) (reward.Layer, error) {
+			make: func(c LayerConfig, _ parts) (reward.Layer, error) {
 				if c.Expression == nil {
 					return nil, fmt.Errorf("expression: want a formula: %w", hone.ErrInvalid)
 				}
@@ -149,7 +168,7 @@ func names(all map[string]maker) []string {
 }
 
 // build is the layer with its weight.
-func (c LayerConfig) build(t task.Task) (reward.Weighted, error) {
+func (c LayerConfig) build(p parts) (reward.Weighted, error) {
 	all := makers()
 	m, ok := all[c.Layer]
 	if !ok {
@@ -163,7 +182,7 @@ func (c LayerConfig) build(t task.Task) (reward.Weighted, error) {
 	if c.Name != "" && c.Layer != expression.Name {
 		return reward.Weighted{}, fmt.Errorf("layer %q has the name %q: only an expression is named: %w", c.Layer, c.Name, hone.ErrInvalid)
 	}
-	layer, err := m.make(c, t)
+	layer, err := m.make(c, p)
 	if err != nil {
 		return reward.Weighted{}, err
 	}
@@ -171,11 +190,11 @@ func (c LayerConfig) build(t task.Task) (reward.Weighted, error) {
 	return w, w.Validate()
 }
 
-func newStack(layers []LayerConfig, t task.Task) (*reward.Stack, error) {
+func newStack(layers []LayerConfig, p parts) (*reward.Stack, error) {
 	weighted := make([]reward.Weighted, len(layers))
 	for i, c := range layers {
 		var err error
-		if weighted[i], err = c.build(t); err != nil {
+		if weighted[i], err = c.build(p); err != nil {
 			return nil, err
 		}
 	}
@@ -191,7 +210,7 @@ func (c Config) validateLayers() error {
 	seen := make(map[string]bool)
 	paid := false
 	for i, l := range c.Layers {
-		w, err := l.build(nil)
+		w, err := l.build(parts{})
 		if err != nil {
 			faults = append(faults, fmt.Errorf("layers[%d]: %w", i, err))
 			continue

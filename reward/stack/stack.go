@@ -12,6 +12,7 @@ import (
 	"github.com/hone-rl/hone/reward/correctness"
 	"github.com/hone-rl/hone/reward/efficiency"
 	"github.com/hone-rl/hone/reward/noise"
+	"github.com/hone-rl/hone/reward/preference"
 	"github.com/hone-rl/hone/reward/step"
 	"github.com/hone-rl/hone/task"
 )
@@ -65,13 +66,17 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// New is the stack for the task: the layers listed; or without a list correctness, step, efficiency, in this order; or noise alone.
-func New(cfg Config, t task.Task) (*reward.Stack, error) {
+// New is [NewWith] where no reward model can be opened.
+func New(cfg Config, t task.Task) (*reward.Stack, error) { return NewWith(cfg, t, nil) }
+
+// NewWith is the stack for the task: the layers listed; or without a list correctness, step, efficiency, in this order; or noise alone.
+// Open reads the reward models that layers ask.
+func NewWith(cfg Config, t task.Task, open preference.Open) (*reward.Stack, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("reward configuration: %w", err)
 	}
 	if len(cfg.Layers) > 0 {
-		return newStack(cfg.Layers, t)
+		return newStack(cfg.Layers, parts{task: t, open: open})
 	}
 	verifier := correctness.New(t)
 	if cfg.Noise {
