@@ -72,6 +72,8 @@ const (
 	StepBack StepKind = "back"
 	// StepAnswer gives the answer. The first one counts; every step after it is out of place.
 	StepAnswer StepKind = "answer"
+	// StepAssumption supposes something that nobody gave; what is derived from it rests on it until a step confirms it.
+	StepAssumption StepKind = "assumption"
 	// StepOther is anything else.
 	StepOther StepKind = "other"
 )

@@ -243,6 +243,60 @@ func TestStepsAreJudged(t *testing.T) {
 	}
 }
 
+// TestChainsOfAssumptions follows an assumption over what is derived from it to the conclusion, which may only rest on it once it is
+// confirmed.
+func TestChainsOfAssumptions(t *testing.T) {
+	t.Parallel()
+	tk := gsm8k.New(nil)
+	p, err := tk.Pose("Hens and rabbits have 35 heads and 94 legs. How many hens are there?", "23")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name, completion string
+		reasons          []string // by step; those that begin with ! are of steps that are not good
+	}{
+		{"tried and confirmed", "Suppose there are 23 hens.\n35 - 23 = 12 rabbits\n23 * 2 + 12 * 4 = 94 legs\n#### 23", []string{
+			"an assumption", "35-23=12 is true, under the assumption of step 1",
+			"23*2+12*4=94 is true, under the assumption of step 1, which holds, since 94 is known without it", "states no arithmetic",
+		}},
+		{"never confirmed", "Suppose there are 23 hens.\n35 - 23 = 12 rabbits\n#### 23", []string{
+			"an assumption", "35-23=12 is true, under the assumption of step 1",
+			"!23 rests on the assumption of step 1, which no step confirms",
+		}},
+		{"derived from what was never confirmed", "Assume 17 of them.\n17 + 6 = 23\n#### 23", []string{
+			"an assumption", "17+6=23 is true, under the assumption of step 1",
+			"!23 rests on the assumption of step 1, which no step confirms",
+		}},
+		{"the answer assumed", "Let's say there are 23.\n#### 23", []string{
+			"an assumption", "!23 rests on the assumption of step 1, which no step confirms",
+		}},
+		{"two assumptions", "Suppose 17 hens.\nSuppose 19 rabbits.\n17 + 19 = 36\n#### 36", []string{
+			"an assumption", "an assumption", "17+19=36 is true, under the assumptions of 2 steps, the first of them step 1",
+			"!36 rests on the assumptions of 2 steps, the first of them step 1, which no step confirms",
+		}},
+		{"a variable", "Let x be the hens.\n94 / 2 = 47\n47 - 35 = 12\n35 - 12 = 23\n#### 23", []string{
+			"an assumption", "94/2=47 is true", "47-35=12 is true", "35-12=23 is true", "states no arithmetic",
+		}},
+		{"not supposed at all", "There are 17 of them.\n17 + 6 = 23", []string{
+			"states no arithmetic", "!uses 17, which is neither in the question nor a result",
+		}},
+		{"assumed, and found without", "Suppose there are 23 hens.\n94 / 2 = 47\n47 - 35 = 12\n35 - 12 = 23\n#### 23", []string{
+			"an assumption", "94/2=47 is true", "47-35=12 is true", "35-12=23 is true", "states no arithmetic",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			checks := tk.Check(p, c.completion)
+			require.Len(t, checks, len(c.reasons))
+			for i, check := range checks {
+				reason, bad := strings.CutPrefix(c.reasons[i], "!")
+				require.Equal(t, reason, check.Reason, "step %d", i)
+				require.Equal(t, !bad, check.Good(), "step %d", i)
+				require.Equal(t, reason == "an assumption", check.Kind == task.StepAssumption, "step %d", i)
+			}
+		})
+	}
+}
+
 func TestForeignProblems(t *testing.T) {
 	t.Parallel()
 	tk := gsm8k.New(nil)

@@ -46,6 +46,17 @@ func newKnown(question string) *known {
 // read adds the numbers written in the text. A hundred and ten may be written as a sum, so pairs of neighbours in words are not
 // needed: each part is known by itself.
 func (k *known) read(text string) {
+	quantities(text, func(q Quantity, written string) {
+		k.put(q.Value)
+		if num, den, slash := strings.Cut(written, "/"); slash { // 3/4 is also 3 and 4
+			k.read(num)
+			k.read(den)
+		}
+	})
+}
+
+// quantities finds the numbers written in the text, as they are written.
+func quantities(text string, each func(q Quantity, written string)) {
 	for i := 0; i < len(text); {
 		if !isDigit(text[i]) && text[i] != '.' || i > 0 && isDigit(text[i-1]) {
 			i++
@@ -56,12 +67,7 @@ func (k *known) read(text string) {
 			i++
 			continue
 		}
-		k.put(q.Value)
-		written := text[i : len(text)-len(rest)]
-		if num, den, slash := strings.Cut(written, "/"); slash { // 3/4 is also 3 and 4
-			k.read(num)
-			k.read(den)
-		}
+		each(q, text[i:len(text)-len(rest)])
 		i = len(text) - len(rest)
 	}
 }

@@ -176,8 +176,9 @@ type checker struct {
 	known    *known
 	// lines and claims are those of good steps, by their normal form; the value is the index of the step.
 	lines, claims map[string]int
-	// results are the values that good steps computed.
+	// results are the values that good steps computed from what is known, chain what they computed from assumptions.
 	results map[arith.Number]bool
+	chain   *chain
 	worked  bool
 }
 
@@ -185,6 +186,7 @@ func newChecker(question, answer string) *checker {
 	return &checker{
 		question: normal(question), answer: answer, known: newKnown(question),
 		lines: make(map[string]int), claims: make(map[string]int), results: make(map[arith.Number]bool),
+		chain: newChain(question),
 	}
 }
 
@@ -192,9 +194,12 @@ func newChecker(question, answer string) *checker {
 func (c *checker) line(i int, text string, answers bool) task.StepCheck {
 	out := task.StepCheck{Kind: task.StepOther}
 	claims, err := claimsOf(text)
+	assumption := !answers && assumes(text)
 	switch {
 	case answers:
 		out.Kind = task.StepAnswer
+	case assumption:
+		out.Kind = task.StepAssumption
 	case len(claims) > 0 || err != nil:
 		out.Kind = task.StepOperation
 	}
@@ -214,6 +219,9 @@ func (c *checker) line(i int, text string, answers bool) task.StepCheck {
 		}
 	}
 	out.True = true
+	if assumption {
+		c.chain.assume(i, text, claims, c.known)
+	}
 	if out.Reason = c.illegal(text, claims, answers); out.Reason != "" {
 		return out
 	}
@@ -225,9 +233,19 @@ func (c *checker) line(i int, text string, answers bool) task.StepCheck {
 			out.Reason = fmt.Sprintf("%d equations are true", len(claims))
 		}
 	}
+	if assumption {
+		out.Reason = strings.TrimPrefix(out.Reason+"; an assumption", "states no arithmetic; ")
+	}
 	c.lines[normal(text)] = i
 	for _, claim := range claims {
 		c.claims[claim.Text] = i
+		if beneath := c.chain.beneath(claim, c.known); len(beneath) > 0 {
+			out.Reason += ", under " + under(beneath)
+			if c.chain.derive(claim, beneath, c.results) {
+				out.Reason += ", which holds, since " + claim.Right.String() + " is known without it"
+			}
+			continue
+		}
 		c.results[claim.Right] = true
 		c.known.put(claim.Right)
 		if claim.percent {
@@ -279,7 +297,7 @@ func (c *checker) illegal(text string, claims []Claim, answers bool) string {
 	}
 	for _, claim := range claims {
 		for _, n := range claim.Operands {
-			if !c.known.has(n) && !ownResult(claims, n) {
+			if _, assumed := c.chain.open(n); !c.known.has(n) && !assumed && !ownResult(claims, n) {
 				return fmt.Sprintf("uses %s, which is neither in the question nor a result", n)
 			}
 		}
@@ -306,7 +324,16 @@ func (c *checker) unsupported() string {
 		return "an answer without work"
 	}
 	q, rest, ok := CutQuantity(strings.TrimSpace(c.answer))
-	if !ok || strings.TrimSpace(rest) != "" || len(c.results) == 0 {
+	if !ok || strings.TrimSpace(rest) != "" {
+		return ""
+	}
+	if open, assumed := c.chain.open(q.Value); assumed && !c.results[q.Value] {
+		if len(open) > 0 {
+			return fmt.Sprintf("%s rests on %s, which no step confirms", q.Value, under(open))
+		}
+		return ""
+	}
+	if len(c.results) == 0 {
 		return ""
 	}
 	if c.results[q.Value] || c.results[q.hundredth()] || c.results[q.Value.Neg()] {
