@@ -249,6 +249,33 @@ func TestKeptLayersAreTakenAsStored(t *testing.T) {
 	require.ErrorIs(t, err, hone.ErrNotFound)
 }
 
+func TestWhatCanNotBeHadAgainIsKeptAndSaid(t *testing.T) {
+	t.Parallel()
+	f := setup(t, 1, 8)
+	cfg := stack.DefaultConfig()
+	cfg.Correctness = 2
+	in := f.input(t, cfg)
+	once, err := in.Stack.Replace(measured{})
+	require.NoError(t, err)
+	in.Stack = once
+	r, err := replay.Run(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, []string{"step"}, r.Kept)
+	for _, l := range r.Layers {
+		if l.Layer == "step" {
+			require.Zero(t, l.Changed)
+		}
+	}
+	var text strings.Builder
+	r.WriteText(&text, replay.Names{Run: "tiny", Before: "live", After: "new"})
+	require.Contains(t, text.String(), "kept as they were stored, not judged again: step")
+}
+
+// measured is the step layer as something that happened once.
+type measured struct{ unreachable }
+
+func (measured) Unrepeatable() string { return "it happened once" }
+
 // unreachable is the step layer of an endpoint that is gone.
 type unreachable struct{}
 

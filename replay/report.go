@@ -235,7 +235,10 @@ func (f *fold) report(ctx context.Context) (Report, error) {
 	r.RankCorrelation, r.Ranked = f.correlation.mean, f.correlation.n
 	r.Totals, r.Agreement = f.totals.test(), f.agreement.test()
 	r.AgreesBefore, r.AgreesAfter = f.agreeBefore.mean, f.agreeAfter.mean
-	r.Kept = f.in.Keep
+	r.Kept = kept(f.in.Stack, f.in.Keep)
+	if f.in.Against != nil {
+		r.Kept = kept(f.in.Against, r.Kept)
+	}
 	f.cut()
 	for _, p := range f.largest {
 		c := Change{Row: p.row(), BeforeBreakdown: p.before.breakdown, AfterBreakdown: p.after.breakdown}

@@ -37,7 +37,8 @@ type Input struct {
 	// Stack judges again. Against, where it isn't nil, judges too, and the report is of what it changes from Stack; otherwise it is of what
 	// Stack changes from the live scoring.
 	Stack, Against *reward.Stack
-	// Keep are layers of Stack and Against whose live terms are taken as they are stored, since they can't be had again.
+	// Keep are layers of Stack and Against whose live terms are taken as they are stored, since they can't be had again. A
+	// [reward.Unrepeatable] layer is kept without being named.
 	Keep []string
 	// Scoring is the number under which the result is stored, which [storage.Store.AddScoring] gave; 0 stores nothing. It takes a whole
 	// selection, and no Against.
@@ -266,15 +267,16 @@ func (in Input) name(t *hone.Trajectory) {
 
 // keeping is the stack with the layers that are kept answering from the live scoring.
 func (in Input) keeping(ctx context.Context, stack *reward.Stack, iteration int) (*reward.Stack, error) {
-	if len(in.Keep) == 0 {
+	names := kept(stack, in.Keep)
+	if len(names) == 0 {
 		return stack, nil
 	}
 	live, err := in.Store.LoadScoring(ctx, in.Selection.Run, iteration, storage.LiveScoring)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range in.Keep {
-		k := kept{name: name, terms: make(map[int]reward.Judgement, len(live))}
+	for _, name := range names {
+		k := stored{name: name, terms: make(map[int]reward.Judgement, len(live))}
 		for i, s := range live {
 			for at, l := range s.Breakdown.Layers {
 				if l.Layer != name {
@@ -294,15 +296,26 @@ func (in Input) keeping(ctx context.Context, stack *reward.Stack, iteration int)
 	return stack, nil
 }
 
-// kept is a layer that says what it said.
-type kept struct {
+// kept are the names of layers to keep in a stack: those that are named, and those of its own that can't be had again.
+func kept(stack *reward.Stack, named []string) []string {
+	names := slices.Clone(named)
+	for _, w := range stack.Layers() {
+		if _, once := w.Layer.(reward.Unrepeatable); once && !slices.Contains(names, w.Layer.Name()) {
+			names = append(names, w.Layer.Name())
+		}
+	}
+	return names
+}
+
+// stored is a layer that says what it said.
+type stored struct {
 	name  string
 	terms map[int]reward.Judgement
 }
 
-func (k kept) Name() string { return k.name }
+func (k stored) Name() string { return k.name }
 
-func (k kept) Judge(_ context.Context, _ hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
+func (k stored) Judge(_ context.Context, _ hone.Problem, traj hone.Trajectory) (reward.Judgement, error) {
 	j, ok := k.terms[traj.ID.Sample]
 	if !ok {
 		return j, fmt.Errorf("layer %q of trajectory %s was never scored, so there is nothing to keep: %w", k.name, traj.ID, hone.ErrNotFound)
