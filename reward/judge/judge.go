@@ -9,9 +9,9 @@
 // {"score": 0.7, "reason": "..."}.
 //
 // An endpoint may be slow, wrong or gone. Each request has a deadline; what another try can mend (no answer, 429, 5xx, garbage) is
-// tried again with growing pauses, and what is left is [hone.ErrUnavailable]: a judgement is had or it isn't, and no score is made
-// up. Answers are kept by problem and text, so that a trajectory is judged once a process. Differs from other layers: nothing makes
-// an endpoint answer the same twice, so a replay is told to keep the stored judgement.
+// tried again with growing pauses, or after the time that the endpoint asks for, and what is left is [hone.ErrUnavailable]: a judgement
+// is had or it isn't, and no score is made up. Answers are kept by problem and text, so that a trajectory is judged once a process.
+// Differs from other layers: nothing makes an endpoint answer the same twice, so a replay is told to keep the stored judgement.
 package judge
 
 import (

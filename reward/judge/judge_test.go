@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -138,6 +139,9 @@ func TestEndpointsThatMisbehave(t *testing.T) {
 		}, hone.ErrInvalid, 1, "no such model"},
 		"garbage":      {text("<html>"), hone.ErrUnavailable, 3, "no judgement"},
 		"missing item": {text(`{"items":[]}`), hone.ErrUnavailable, 3, "lacks item 0"},
+		"item twice": {
+			text(`{"items":[{"id":"0","score":1,"reason":"x"},{"id":"0","score":0,"reason":"x"}]}`), hone.ErrUnavailable, 3, "item 0 twice",
+		},
 		"no score":     {text(`{"items":[{"id":"0","reason":"fine"}]}`), hone.ErrUnavailable, 3, "no score"},
 		"score beyond": {text(`{"items":[{"id":"0","score":7}]}`), hone.ErrUnavailable, 3, "no score from 0 to 1"},
 		"endless":      {func(w http.ResponseWriter, _ *http.Request) { flood(w) }, hone.ErrUnavailable, 3, "longer than"},
@@ -153,7 +157,7 @@ func TestEndpointsThatMisbehave(t *testing.T) {
 			cfg := config(serve(t, func(w http.ResponseWriter, r *http.Request) { tries.Add(1); c.handler(w, r) }))
 			cfg.Timeout = 2000
 			if name == "slow" {
-				cfg.Timeout = 50
+				cfg.Timeout = 400
 			}
 			l, err := judge.New(cfg, judge.Options{})
 			require.NoError(t, err)
@@ -201,6 +205,25 @@ func TestAnEndpointThatRecoversIsAskedAgain(t *testing.T) {
 	score, err := ask(t, l, "good")
 	require.NoError(t, err)
 	require.InDelta(t, 1, score, 0)
+}
+
+func TestAnEndpointThatAsksForTimeGetsIt(t *testing.T) {
+	t.Parallel()
+	var first, second time.Time
+	l, err := judge.New(config(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if first.IsZero() {
+			first = time.Now()
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		second = time.Now()
+		honest(w, r)
+	})), judge.Options{})
+	require.NoError(t, err)
+	_, err = ask(t, l, "good")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, second.Sub(first), time.Second)
 }
 
 func TestOneWhoGivesUpTakesNobodyWithHim(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,13 +37,37 @@ const maxAnswer = 1 << 20
 // errRefused is an answer that trying again can't mend.
 var errRefused = errors.New("refused")
 
+// busyError is an endpoint that has no answer now.
+type busyError struct {
+	status string
+	// after is how long it asks to be left alone, 0 where it doesn't say.
+	after time.Duration
+}
+
+func (e busyError) Error() string { return fmt.Sprintf("status %s: %v", e.status, hone.ErrUnavailable) }
+
+func (busyError) Unwrap() error { return hone.ErrUnavailable }
+
+// maxAfter bounds what an endpoint may ask for.
+const maxAfter = time.Minute
+
+// retryAfter is the header in seconds; the form with a date is not read.
+func retryAfter(header string) time.Duration {
+	seconds, err := strconv.Atoi(header)
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return min(time.Duration(min(seconds, 3600))*time.Second, maxAfter)
+}
+
 // try asks until there is an answer or the tries are spent.
 func (l *Layer) try(ctx context.Context, items []item) ([]answer, error) {
 	var faults []error
 	pause := time.Duration(l.cfg.Pause) * time.Millisecond
+	asked := time.Duration(0)
 	for n := range l.cfg.Tries {
 		if n > 0 {
-			wait(ctx, pause, nil)
+			wait(ctx, max(pause, asked), nil)
 			pause *= 2
 		}
 		answers, err := l.once(ctx, items)
@@ -50,6 +75,10 @@ func (l *Layer) try(ctx context.Context, items []item) ([]answer, error) {
 			return answers, nil
 		}
 		faults = append(faults, fmt.Errorf("try %d: %w", n+1, err))
+		asked = 0
+		if busy, ok := errors.AsType[busyError](err); ok {
+			asked = busy.after
+		}
 		if errors.Is(err, errRefused) {
 			return nil, errors.Join(append(faults, hone.ErrInvalid)...)
 		}
@@ -86,7 +115,7 @@ func (l *Layer) once(ctx context.Context, items []item) ([]answer, error) {
 	case int64(len(text)) > most:
 		return nil, fmt.Errorf("the answer is longer than %d bytes: %w", most, hone.ErrCorrupt)
 	case response.StatusCode == http.StatusTooManyRequests || response.StatusCode == http.StatusRequestTimeout || response.StatusCode >= 500:
-		return nil, fmt.Errorf("status %s: %w", response.Status, hone.ErrUnavailable)
+		return nil, busyError{status: response.Status, after: retryAfter(response.Header.Get("Retry-After"))}
 	case response.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("status %s, %q: %w", response.Status, clip(string(text)), errRefused)
 	}
@@ -158,6 +187,9 @@ func (l *Layer) read(text []byte, items []item) ([]answer, error) {
 	}
 	byID := make(map[string]judged, len(body.Items))
 	for _, j := range body.Items {
+		if _, twice := byID[j.ID]; twice {
+			return nil, fmt.Errorf("the answer judges item %s twice: %w", clip(j.ID), hone.ErrCorrupt)
+		}
 		byID[j.ID] = j
 	}
 	out := make([]answer, len(items))
