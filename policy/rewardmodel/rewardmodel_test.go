@@ -28,7 +28,7 @@ func TestGoldenObjective(t *testing.T) {
 	j := judge(1, -0.5, 0.01)
 	require.InDelta(t, 0.20141327798275246, j.loss, tolerance, "the natural log of 1 and e to the -1.5")
 	require.InDelta(t, 0.25, j.center, tolerance)
-	require.InDelta(t, -0.18242552380635635+0.01, j.dChosen, tolerance, "less the chance of the worse one, and the second term's 2c times the sum")
+	require.InDelta(t, -0.18242552380635635+0.01, j.dChosen, tolerance, "less the chance of the worse one; plus 2c times the sum")
 	require.InDelta(t, 0.18242552380635635+0.01, j.dRejected, tolerance)
 	require.InDelta(t, math.Ln2, judge(3, 3, 0).loss, tolerance)
 	require.InDelta(t, 2e5, judge(-1e5, 1e5, 0).loss, tolerance, "no overflow")
