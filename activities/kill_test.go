@@ -148,7 +148,11 @@ func driveEnd(ctx context.Context, a *activities.Activities, store *storage.Stor
 	if _, err := a.Fork(ctx, activities.ForkInput{Parent: run, Version: 1, Name: forked}); err != nil {
 		return err
 	}
-	return a.Finish(ctx, activities.FinishInput{Run: run, Status: activities.StatusSucceeded})
+	if err := a.Finish(ctx, activities.FinishInput{Run: run, Status: activities.StatusSucceeded}); err != nil {
+		return err
+	}
+	_, err = store.Expire(ctx, storage.Retention{Weights: 1, Optimisers: 1}, activities.Lookback, false)
+	return err
 }
 
 // TestProcessKilledAtEachPoint kills a process by SIGKILL at each point where the record moves, one after the other, and starts it anew:

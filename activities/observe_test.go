@@ -126,8 +126,8 @@ func TestACycleIsSeenFromOutside(t *testing.T) {
 		`hone_work_seconds_count\{.*work="generate".*\} \d+`,
 		`hone_work_seconds_count\{.*work="gradient".*\} \d+`,
 		`hone_work_seconds_count\{.*work="optimiser".*\} \d+`,
-		`hone_kernel_seconds_sum\{.*kernel="linear".*work="gradient".*\} 0\.\d+`,
-		`hone_kernel_seconds_sum\{.*kernel="attention\.grad".*work="gradient".*\} `,
+		`hone_kernel_seconds_total\{.*kernel="linear".*work="gradient".*\} 0\.\d+`,
+		`hone_kernel_seconds_total\{.*kernel="attention\.grad".*work="gradient".*\} `,
 	} {
 		require.Regexp(t, `(?m)^`+pattern, text)
 	}

@@ -138,6 +138,7 @@ func (p *program) add(node *gorgonia.Node) error {
 	}
 	s.op, s.inputs = node.Op(), make([]gorgonia.Value, len(kids))
 	s.name, _, _ = strings.Cut(s.op.String(), "#")
+	s.name = strings.TrimSuffix(s.name, " false") // as Gorgonia writes that an operator is not in place
 	for _, kid := range kids {
 		s.from = append(s.from, p.step(kid))
 	}

@@ -51,6 +51,9 @@ func (s *Store) ForkRun(ctx context.Context, f Fork) (Run, error) {
 		if err != nil || !made {
 			return err
 		}
+		if err := complete(ctx, tx, f.Parent, f.Version); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "UPDATE runs SET parent = $2, parent_version = $3, first_cycle = $4 WHERE run_id = $1",
 			string(id), string(f.Parent), f.Version, first); err != nil {
 			return err
@@ -88,8 +91,9 @@ func (s *Store) ForkRun(ctx context.Context, f Fork) (Run, error) {
 // inherit copies all that is small of the versions up to the fork's.
 func inherit(ctx context.Context, tx pgx.Tx, id hone.RunID, f Fork) error {
 	for _, query := range []string{
-		`INSERT INTO policy_versions (run_id, version, iteration, weights, optimiser, state, created_at, restores)
-			SELECT $1::uuid, version, iteration, weights, optimiser, state, created_at, restores
+		`INSERT INTO policy_versions
+				(run_id, version, iteration, weights, optimiser, state, created_at, restores, weights_dropped, optimiser_dropped)
+			SELECT $1::uuid, version, iteration, weights, optimiser, state, created_at, restores, weights_dropped, optimiser_dropped
 			FROM policy_versions WHERE run_id = $2 AND version <= $3`,
 		`INSERT INTO iteration_metrics (run_id, iteration, name, value)
 			SELECT $1::uuid, iteration, name, value FROM iteration_metrics WHERE run_id = $2 AND iteration < $3`,

@@ -34,6 +34,8 @@ type Inventory struct {
 type Numbered struct {
 	Number, Iteration, Restores int
 	Version
+	// Lost is what retention took from it.
+	Lost Dropped
 }
 
 // IterationStatus is how far an iteration is. Values are stored; append only.
@@ -53,6 +55,8 @@ type Standing struct {
 	Status IterationStatus
 	// Ended is how many prompts have an end, and LastSlot is the largest slot of one, -1 for none.
 	Ended, LastSlot int
+	// Dropped tells that retention took its trajectories and all that was made of them.
+	Dropped bool
 }
 
 // BatchKind is what a batch of the ledger holds.
@@ -114,14 +118,16 @@ func (r inventoryReader) head(ctx context.Context) (err error) {
 }
 
 func (r inventoryReader) versions(ctx context.Context) error {
-	rows, err := r.tx.Query(ctx, `SELECT version, coalesce(iteration, -1), coalesce(restores, -1), weights, optimiser, state
+	rows, err := r.tx.Query(ctx, `SELECT version, coalesce(iteration, -1), coalesce(restores, -1), weights, optimiser, state,
+			coalesce(weights_dropped, 'epoch'), coalesce(optimiser_dropped, 'epoch')
 		FROM policy_versions WHERE run_id = $1 ORDER BY version`, string(r.run))
 	if err != nil {
 		return err
 	}
 	r.to.Versions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (v Numbered, err error) {
 		var weights, optimiser []byte
-		err = row.Scan(&v.Number, &v.Iteration, &v.Restores, &weights, &optimiser, &v.State)
+		err = row.Scan(&v.Number, &v.Iteration, &v.Restores, &weights, &optimiser, &v.State, &v.Lost.Weights, &v.Lost.Optimiser)
+		v.Lost = v.Lost.orNothing()
 		v.Weights, v.Optimiser = blob.FromBytes(weights), blob.FromBytes(optimiser)
 		return v, err
 	})
@@ -129,7 +135,8 @@ func (r inventoryReader) versions(ctx context.Context) error {
 }
 
 func (r inventoryReader) iterations(ctx context.Context) error {
-	rows, err := r.tx.Query(ctx, `SELECT i.iteration, i.behaviour, i.prompts, i.status, coalesce(p.ended, 0), coalesce(p.last, -1)
+	rows, err := r.tx.Query(ctx, `SELECT i.iteration, i.behaviour, i.prompts, i.status, coalesce(p.ended, 0), coalesce(p.last, -1),
+			i.dropped IS NOT NULL
 		FROM iterations i
 		LEFT JOIN (SELECT iteration, count(*) AS ended, max(slot) AS last FROM iteration_prompts WHERE run_id = $1 GROUP BY iteration) p
 			USING (iteration)
@@ -139,7 +146,7 @@ func (r inventoryReader) iterations(ctx context.Context) error {
 	}
 	r.to.Iterations, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Standing, error) {
 		s := Standing{Iteration: Iteration{Run: r.run}}
-		err := row.Scan(&s.Iteration.Iteration, &s.Behaviour, &s.Prompts, &s.Status, &s.Ended, &s.LastSlot)
+		err := row.Scan(&s.Iteration.Iteration, &s.Behaviour, &s.Prompts, &s.Status, &s.Ended, &s.LastSlot, &s.Dropped)
 		return s, err
 	})
 	return err

@@ -50,6 +50,9 @@ func (s *Store) LoadSamples(ctx context.Context, r Samples) ([]hone.Trajectory, 
 	var all []hone.Trajectory
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
 		all, err = loadTrajectories(ctx, tx, r)
+		if err == nil && len(all) == 0 {
+			err = present(ctx, tx, r.Run, r.Iteration)
+		}
 		if err != nil {
 			return err
 		}

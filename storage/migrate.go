@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -22,7 +21,10 @@ const migrateLock = 0x686f6e65 // "hone"
 
 // Migrate brings the schema of the database at url up to this program's. Processes that do so at once wait for each other. A
 // schema newer than this program is [hone.ErrConflict], and nothing is touched.
-func Migrate(ctx context.Context, url string) (err error) {
+func Migrate(ctx context.Context, url string) error { return migrate(ctx, url, SchemaVersion()) }
+
+// migrate brings the schema up to a version that this program knows.
+func migrate(ctx context.Context, url string, want int64) (err error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return fmt.Errorf("database url: %w: %w", hone.ErrInvalid, err)
@@ -42,7 +44,7 @@ func Migrate(ctx context.Context, url string) (err error) {
 	if err != nil {
 		return err
 	}
-	if want := SchemaVersion(); have >= want {
+	if have >= want {
 		return checkVersion(have, want)
 	}
 	files, err := fs.Sub(migrations, "migrations")
@@ -56,16 +58,16 @@ func Migrate(ctx context.Context, url string) (err error) {
 	if err != nil {
 		return fmt.Errorf("embedded migrations: %w", err)
 	}
-	for ; err == nil; have++ { // each file is a transaction
-		err = fault.Around(ctx, fault.Migration, func() error {
+	for ; have < want; have++ { // each file is a transaction
+		err := fault.Around(ctx, fault.Migration, func() error {
 			if _, err := provider.UpByOne(ctx); err != nil {
 				return fmt.Errorf("next migration: %w", err)
 			}
 			return nil
 		})
-	}
-	if !errors.Is(err, goose.ErrNoNextVersion) {
-		return fail(ctx, err, "migrate database from version %d to %d", have-1, SchemaVersion())
+		if err != nil {
+			return fail(ctx, err, "migrate database from version %d to %d", have, want)
+		}
 	}
 	return nil
 }

@@ -37,6 +37,9 @@ func (s *Store) Rollback(ctx context.Context, run hone.RunID, from, to int) (ver
 		if head.Number != from {
 			return fmt.Errorf("the head is version %d, not %d: %w", head.Number, from, hone.ErrConflict)
 		}
+		if err := complete(ctx, tx, run, to); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, `INSERT INTO policy_versions (run_id, version, iteration, weights, optimiser, state, restores)
 			SELECT run_id, $2::int + 1, $2::int, weights, optimiser, state, version FROM policy_versions WHERE run_id = $1 AND version = $3`,
 			string(run), from, to)

@@ -224,5 +224,8 @@ func (s *Store) SetStatus(ctx context.Context, id hone.RunID, status Status, rea
 	if err == nil && tag.RowsAffected() == 0 {
 		err = hone.ErrNotFound
 	}
+	if err == nil && status == StatusRunning {
+		_, err = s.pool.Exec(ctx, "SELECT open_run($1)", string(id)) // which retention may have closed
+	}
 	return fail(ctx, err, "set status of run %s to %s", id, status)
 }

@@ -247,6 +247,9 @@ func (s *Store) loadScored(ctx context.Context, r Samples, scoring int) ([]Score
 			}
 			return s, nil
 		})
+		if err == nil && len(all) == 0 {
+			err = present(ctx, tx, r.Run, r.Iteration)
+		}
 		if err != nil || scoring != LiveScoring {
 			return err
 		}

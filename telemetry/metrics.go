@@ -28,6 +28,22 @@ func seconds() []float64 {
 	return []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14400}
 }
 
+// view makes timers histograms, but for those of operators: they are many, and their sums are what is looked at.
+func view(i metric.Instrument) (metric.Stream, bool) {
+	if i.Kind != metric.InstrumentKindHistogram {
+		return metric.Stream{}, false
+	}
+	s := metric.Stream{Name: i.Name, Description: i.Description, Unit: i.Unit}
+	s.Aggregation = metric.AggregationExplicitBucketHistogram{Boundaries: seconds()}
+	if i.Name == sumOnly {
+		s.Aggregation = metric.AggregationSum{}
+	}
+	return s, true
+}
+
+// sumOnly is the timer of operators.
+const sumOnly = "hone_kernel"
+
 // NewMetrics is a registry with nothing in it but the runtime's and the build's.
 func NewMetrics(b Build, log *slog.Logger) (*Metrics, error) {
 	m := &Metrics{registry: prometheus.NewRegistry()}
@@ -47,10 +63,7 @@ func NewMetrics(b Build, log *slog.Logger) (*Metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithView(metric.NewView(
-		metric.Instrument{Kind: metric.InstrumentKindHistogram},
-		metric.Stream{Aggregation: metric.AggregationExplicitBucketHistogram{Boundaries: seconds()}},
-	)))
+	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithView(view))
 	m.handler = temporal.NewMetricsHandler(temporal.MetricsHandlerOptions{
 		Meter: provider.Meter("github.com/hone-rl/hone"), UseMonotonicCounters: true,
 		OnError: func(err error) { log.Warn("metric can't be kept", "error", err) },

@@ -42,6 +42,8 @@ func TestAScrapeShowsWhatWasTold(t *testing.T) {
 	h.Counter("hone_tokens").Inc(40)
 	h.Counter("hone_tokens").Inc(2)
 	h.Timer("hone_shard").Record(2 * time.Second)
+	h.Timer("hone_kernel").Record(time.Second)
+	h.Timer("hone_kernel").Record(time.Second / 2)
 	h.Gauge("hone_depth").Update(3.5)
 	require.NoError(t, m.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "hone_asked", Help: "7."}, func() float64 { return 7 })))
 	text := scrape(t, m)
@@ -51,6 +53,7 @@ func TestAScrapeShowsWhatWasTold(t *testing.T) {
 		`hone_shard_seconds_bucket{task_queue="hone-rollout",le="1"} 0`,
 		`hone_shard_seconds_bucket{task_queue="hone-rollout",le="3"} 1`,
 		`hone_depth{task_queue="hone-rollout"} 3.5`,
+		`hone_kernel_seconds_total{task_queue="hone-rollout"} 1.5`,
 		"hone_asked 7",
 		`hone_build_info{commit="abc",version="v1"} 1`,
 		"go_goroutines ", "process_resident_memory_bytes ",

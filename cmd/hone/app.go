@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/telemetry"
 )
 
 // app is one call of the program: its streams, its environment and the flags that all commands share.
@@ -42,6 +43,12 @@ type app struct {
 	postgresBinaries string
 	json             bool
 	verbose          bool
+	logFormat        string
+	logLevel         string
+	metricsAddress   string
+
+	// watched is how a process that works is watched; nil for others.
+	watched *watched
 }
 
 // defaultCacheBytes holds a few versions of a policy of a hundred million parameters, with their optimiser.
@@ -103,12 +110,16 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.StringVar(&a.postgresBinaries, "pg-bin", "", "folder of the programs postgres and initdb (default: found on this machine)")
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
+	flags.StringVar(&a.logLevel, "log-level", "",
+		"write log lines of this level and above to standard error: debug, info, warn or error (default: warnings, to a file in the data directory)")
+	flags.StringVar(&a.logFormat, "log-format", string(telemetry.FormatText), "form of log lines: text or json")
 	root.AddCommand(
 		a.trainCommand(), a.workerCommand(),
 		a.runsCommand(), a.statusCommand(), a.verifyCommand(),
 		a.evalCommand(), a.solveCommand(), a.treeCommand(),
 		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.rewardCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
+		a.gcCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(),
 		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	for _, cmd := range root.Commands() {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/hone-rl/hone/telemetry"
 )
 
 // maxLog is the size, in bytes, at which the log starts afresh and keeps one predecessor.
@@ -13,8 +16,13 @@ const maxLog = 16 << 20
 // openLog is the logger of the servers and of Temporal's workers. They go to a file, and to standard error as well when that was
 // asked for; what a person needs to know is printed by the commands themselves.
 func (a *app) openLog(d data) (*slog.Logger, io.Closer, error) {
-	if a.verbose {
-		return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug})), io.NopCloser(nil), nil
+	level, toTerminal, err := a.level()
+	if err != nil {
+		return nil, nil, err
+	}
+	if toTerminal {
+		log, err := telemetry.NewLogger(a.stderr, telemetry.Format(a.logFormat), level)
+		return log, io.NopCloser(nil), err
 	}
 	name := d.log()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -29,7 +37,24 @@ func (a *app) openLog(d data) (*slog.Logger, io.Closer, error) {
 	if err != nil {
 		return nil, nil, d.fail(err)
 	}
-	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelWarn})), f, nil
+	log, err := telemetry.NewLogger(f, telemetry.Format(a.logFormat), level)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return log, f, nil
+}
+
+// level is the least of lines that are written, and whether they go to standard error.
+func (a *app) level() (level slog.Level, toTerminal bool, err error) {
+	switch {
+	case a.logLevel != "":
+		level, err = telemetry.ParseLevel(a.logLevel)
+		return level, true, err
+	case a.verbose:
+		return slog.LevelDebug, true, nil
+	default:
+		return slog.LevelWarn, false, nil
+	}
 }
 
 // quietLog drops everything.

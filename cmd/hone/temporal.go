@@ -106,6 +106,9 @@ func (s *servers) dial(ctx context.Context) (client.Client, error) {
 	options.HostPort, options.Namespace = s.temporalAddress, s.temporalSpace
 	options.Logger = sdklog.NewStructuredLogger(s.log)
 	options.Identity = fmt.Sprintf("hone %d@%s", os.Getpid(), host)
+	if err := s.app.watched.options(&options); err != nil {
+		return nil, err
+	}
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("server of Temporal at %s: %w: %w", s.temporalAddress, hone.ErrUnavailable, err)

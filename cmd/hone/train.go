@@ -62,6 +62,7 @@ iteration, with the settings of RUN and the reward of the scoring, going on from
 		"24.csv of Yao et al. 2023, whose test puzzles are kept out of training (default $HONE_SHARED/data/game24/24.csv)")
 	flags.BoolVar(&f.noWorker, "no-worker", false, "leave the work to the processes of hone worker, and only start and follow the run")
 	flags.StringVar(&f.fromScoring, "from-scoring", "", "begin on stored trajectories under this scoring of a run, such as demo-1/1")
+	a.registerTelemetry(flags)
 	cmd.MarkFlagsMutuallyExclusive("preset", "config")
 	return cmd
 }
@@ -167,6 +168,10 @@ func (a *app) train(ctx context.Context, f trainFlags) (err error) {
 		return err
 	}
 	began := time.Now()
+	if a.watched, err = a.openTelemetry(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.watched.close(ctx)) }()
 	s, err := a.openServers(ctx, roleTrain)
 	if err != nil {
 		return err

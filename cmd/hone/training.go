@@ -107,6 +107,9 @@ func (t *training) introduce(kernels *kernel.Set) {
 		t.view.note(fmt.Sprintf("the workers of Temporal at %s do the work", t.servers.temporalAddress))
 		return
 	}
+	if at := t.app.watched.address(); at != "" {
+		t.view.note("metrics on http://" + at + "/metrics")
+	}
 	t.view.note(fmt.Sprintf("data in %s, kernels %s", t.servers.data.path, kernels.Name()))
 	if need, left, ok := t.needsSpace(); ok && left < need {
 		t.view.note(fmt.Sprintf("the weights of all versions will take %.1f GB, and only %.1f GB are free; when the disk is full the run waits",
@@ -142,6 +145,9 @@ func (t *training) serve(ctx context.Context, act *activities.Activities) (workf
 		return workflows.TrainResult{}, err
 	}
 	defer c.Close()
+	if err := t.app.watched.queues(c, t.servers.temporalSpace, workflows.AllQueues()); err != nil {
+		return workflows.TrainResult{}, err
+	}
 	raw, err := t.config.job()
 	if err != nil {
 		return workflows.TrainResult{}, err

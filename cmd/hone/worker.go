@@ -60,6 +60,7 @@ Without addresses it works for the servers of its data directory, those of hone 
 	flags.StringVar(&f.healthAddress, "health-address", "",
 		"host:port to answer /healthz and /readyz on, such as 127.0.0.1:8080 (default nowhere)")
 	flags.BoolVar(&f.migrate, "migrate", false, "bring the database's schema up to this program's before work")
+	a.registerTelemetry(flags)
 	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023, for runs that were created before runs held their test puzzles themselves")
 	return cmd
 }
@@ -99,6 +100,10 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 		return err
 	}
 	defer h.close()
+	if a.watched, err = a.openTelemetry(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.watched.close(ctx)) }()
 	p, err := a.reach(ctx, f)
 	if err != nil {
 		return stopped(ctx, err)
@@ -117,6 +122,9 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 			return p.data.inspect(string(run), name, content)
 		},
 	})
+	if err := a.watched.queues(p.client, p.temporalSpace, queues); err != nil {
+		return err
+	}
 	h.checks.Store(&[]check{
 		{"postgres", p.store.CheckVersion},
 		{"temporal", func(ctx context.Context) error {
@@ -160,13 +168,20 @@ func (a *app) introduceWorker(p *workplace, f workerFlags, h *probes, kernels *k
 			TemporalAddress   string   `json:"temporal_address"`
 			TemporalNamespace string   `json:"temporal_namespace"`
 			Health            string   `json:"health,omitempty"`
-		}{"worker", os.Getpid(), f.roles, kernels.Name(), withoutPassword(p.databaseURL), p.temporalAddress, p.temporalSpace, h.address()})
+			Metrics           string   `json:"metrics,omitempty"`
+		}{
+			"worker", os.Getpid(), f.roles, kernels.Name(), withoutPassword(p.databaseURL), p.temporalAddress, p.temporalSpace, h.address(),
+			a.watched.address(),
+		})
 	}
 	fmt.Fprintf(a.stdout, "worker %d of role %s, kernels %s\n", os.Getpid(), strings.Join(f.roles, ", "), kernels.Name())
 	fmt.Fprintf(a.stdout, "Postgres  %s\nTemporal  %s, namespace %s\nweights   %s\n",
 		withoutPassword(p.databaseURL), p.temporalAddress, p.temporalSpace, cmp.Or(p.blobURL(), p.data.blobs()))
 	if at := h.address(); at != "" {
 		fmt.Fprintf(a.stdout, "health    http://%s/healthz, /readyz\n", at)
+	}
+	if at := a.watched.address(); at != "" {
+		fmt.Fprintf(a.stdout, "metrics   http://%s/metrics\n", at)
 	}
 	return nil
 }

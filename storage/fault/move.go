@@ -39,13 +39,15 @@ const (
 	Replay Move = "replay"
 	// Fork makes a run that goes on from a version of another.
 	Fork Move = "fork"
+	// Retention gives up what a run need not keep.
+	Retention Move = "retention"
 )
 
 // Moves are all of them, in that order.
 func Moves() []Move {
 	return []Move{
 		Migration, Run, Status, Lease, Blob, Start, Iteration, Shard, Metrics, Scoring, Cycle, Evaluation, Change, Rollback, Publication,
-		Replay, Fork,
+		Replay, Fork, Retention,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage"
@@ -99,11 +100,12 @@ func (c *checker) blobs(ctx context.Context) error {
 	seen := make(map[blob.Digest]bool)
 	for _, v := range c.inv.Versions {
 		for _, part := range []struct {
-			name   string
-			digest blob.Digest
-		}{{"weights", v.Weights}, {"optimiser", v.Optimiser}} {
-			if seen[part.digest] {
-				continue
+			name    string
+			digest  blob.Digest
+			dropped time.Time
+		}{{"weights", v.Weights, v.Lost.Weights}, {"optimiser", v.Optimiser, v.Lost.Optimiser}} {
+			if seen[part.digest] || !part.dropped.IsZero() {
+				continue // what retention took is not missing
 			}
 			seen[part.digest] = true
 			r, err := c.Blobs.Open(ctx, part.digest)

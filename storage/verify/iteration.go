@@ -23,6 +23,10 @@ type cycle struct {
 func (c *checker) iteration(ctx context.Context, it storage.Standing) error {
 	number := it.Iteration.Iteration
 	cy := &cycle{Standing: it, where: fmt.Sprintf("iteration %d", number), trees: make(map[int]storage.Tree), at: make(map[int]int)}
+	if it.Dropped {
+		c.dropped(cy)
+		return nil
+	}
 	ledger := 0
 	for _, b := range c.batches(storage.BatchRollout, number, 0) {
 		ledger += b.Rows
@@ -46,6 +50,18 @@ func (c *checker) iteration(ctx context.Context, it storage.Standing) error {
 		}
 	}
 	return c.prompts(ctx, cy)
+}
+
+// dropped checks that retention took all of an iteration.
+func (c *checker) dropped(cy *cycle) {
+	number := cy.Iteration.Iteration
+	for _, r := range c.inv.Rows {
+		if r.Iteration == number {
+			c.faultf(cy.where, "retention took it, and %d rows of %s are left", r.Rows, r.Table)
+		}
+	}
+	c.checked("iterations without trajectories, by retention", 1)
+	c.notef("iteration %d %d dropped", number, cy.Behaviour)
 }
 
 // trajectories reads trajectories and trees; what can't be read is a fault.

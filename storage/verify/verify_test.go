@@ -521,3 +521,19 @@ func TestRunThatHasNotBegunHolds(t *testing.T) {
 	_, err = verify.Run(t.Context(), verify.Input{Store: store, Blobs: blobs, Run: storage.RunIDOf("nobody")})
 	require.ErrorIs(t, err, hone.ErrNotFound)
 }
+
+func TestWhatRetentionTookIsNotMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	back := func(storage.Run) (int, error) { return 0, nil }
+	lost, err := w.store.Expire(t.Context(), storage.Retention{Weights: 1, Optimisers: 1, Iterations: 2}, back, false)
+	require.NoError(t, err)
+	require.Len(t, lost, 1)
+	require.Equal(t, []int{0}, lost[0].Iterations)
+	swept, err := w.store.Sweep(t.Context(), w.blobs, time.Now().Add(time.Hour), false)
+	require.NoError(t, err)
+	require.NotEmpty(t, swept.Deleted)
+	report := w.verify()
+	require.Empty(t, report.Faults)
+	require.Contains(t, report.Checked, verify.Checked{What: "iterations without trajectories, by retention", Number: 1})
+}
