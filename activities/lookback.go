@@ -16,5 +16,5 @@ func Lookback(run storage.Run) (int, error) {
 	if job.PPO.CriticPretrain > 0 {
 		n = max(n, job.PPO.CriticWarmup)
 	}
-	return max(n, job.PPO.Importance.MaxStaleness), nil
+	return max(n, job.Rollout.Staleness, job.PPO.Importance.MaxStaleness), nil
 }
