@@ -27,7 +27,7 @@ well: the store may hold more than the database refers to, and never less, as lo
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, s *servers, store *storage.Store) error {
-				blobs, err := s.openBlobs()
+				blobs, err := s.openBlobs(ctx)
 				if err != nil {
 					return err
 				}
@@ -65,7 +65,7 @@ func (a *app) restore(ctx context.Context, dir, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
-	blobs, err := s.openBlobs()
+	blobs, err := s.openBlobs(ctx)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (a *app) gc(ctx context.Context, s *servers, store *storage.Store, f gcFlag
 			return err
 		}
 	}
-	blobs, err := s.openBlobs()
+	blobs, err := s.openBlobs(ctx)
 	if err != nil {
 		return err
 	}
