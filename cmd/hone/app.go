@@ -122,14 +122,23 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		a.gcCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(),
 		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
 	)
-	for _, cmd := range root.Commands() {
+	a.understand(root)
+	return root
+}
+
+// understand notes, before a command below parent runs, that its command line was understood.
+func (a *app) understand(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		a.understand(cmd)
 		run := cmd.RunE
+		if run == nil {
+			continue // it only has others below it
+		}
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			a.understood = true
 			return run(cmd, args)
 		}
 	}
-	return root
 }
 
 // terminal is the file behind standard output where that is a terminal.
