@@ -60,12 +60,12 @@ func (a *Activities) session(ctx context.Context, id hone.RunID) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(a.deps, id, job)
+	s, err := newSession(ctx, a.deps, id, job)
 	if err == nil && task.Digest(s.train) != run.Dataset && len(a.deps.Yao) > 0 {
 		// The process serves many runs, and this one was trained without regard to its list.
 		without := a.deps
 		without.Yao = nil
-		s, err = newSession(without, id, job)
+		s, err = newSession(ctx, without, id, job)
 	}
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (a *Activities) prepare(ctx context.Context, in PrepareInput) (PrepareOutpu
 	if err != nil {
 		return PrepareOutput{}, err
 	}
-	s, err := newSession(a.deps, storage.RunIDOf(in.Name), job)
+	s, err := newSession(ctx, a.deps, storage.RunIDOf(in.Name), job)
 	if err != nil {
 		return PrepareOutput{}, err
 	}

@@ -72,7 +72,11 @@ func (a *Activities) jobAt(ctx context.Context, run storage.Run, iteration int) 
 // fork is the new run under a job, where the parent goes on under the job now.
 func (a *Activities) fork(ctx context.Context, in ForkInput, now, job Job) (storage.Fork, error) {
 	out := storage.Fork{Parent: in.Parent, Version: in.Version, Restart: in.Restart}
-	s, err := newSession(a.deps, storage.RunIDOf(in.Name), job)
+	parent, err := a.session(ctx, in.Parent)
+	if err != nil {
+		return out, err
+	}
+	s, err := newSession(ctx, parent.deps, storage.RunIDOf(in.Name), job)
 	if err != nil {
 		return out, err
 	}
@@ -84,7 +88,6 @@ func (a *Activities) fork(ctx context.Context, in ForkInput, now, job Job) (stor
 		return out, fmt.Errorf("fork %s: policy %+v: the weights of version %d are of %+v: %w",
 			in.Name, s.shape, in.Version, before, hone.ErrInvalid)
 	}
-	parent := &session{deps: a.deps, run: in.Parent}
 	_, moved, err := parent.version(ctx, in.Version)
 	if err != nil {
 		return out, err
@@ -110,7 +113,7 @@ func (a *Activities) fork(ctx context.Context, in ForkInput, now, job Job) (stor
 	}
 	out.Run = storage.NewRun{
 		Name: in.Name, Config: config, Seed: job.Seed, Dataset: task.Digest(s.train),
-		Commit: a.deps.Commit, Fingerprint: a.deps.Kernels.Fingerprint(),
+		Commit: a.deps.Commit, Fingerprint: job.fingerprint(a.deps.Kernels),
 	}
 	return out, nil
 }

@@ -52,8 +52,8 @@ func (s *session) under(changes []storage.Change) (*session, error) {
 	}, err
 }
 
-// settled is what moved with the version of a cycle's number, as its update starts with it: a coefficient that was set anew since the version was
-// trained begins from there.
+// settled is what moved with the version of a cycle's number, as its update starts with it: a coefficient that was set anew since the
+// version was trained begins from there.
 func (s *session) settled(ctx context.Context, iteration int, moved state) (state, error) {
 	if len(s.changes) == 0 {
 		return moved, nil

@@ -25,7 +25,7 @@ func pupil(t *testing.T, edit func(*Job)) (*session, *policy.Params, updater) {
 	job.Rollout.Group = 4
 	edit(&job)
 	require.NoError(t, job.Validate())
-	s, err := newSession(Deps{Kernels: kernel.Portable()}, "run", job)
+	s, err := newSession(t.Context(), Deps{Kernels: kernel.Portable()}, "run", job)
 	require.NoError(t, err)
 	params, err := policy.Init(s.shape, 1)
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/hone-rl/hone/policy/token"
 	"github.com/hone-rl/hone/reward/stack"
 	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/task"
 	"github.com/hone-rl/hone/task/countdown"
 	"github.com/hone-rl/hone/task/game24"
@@ -33,6 +34,8 @@ type Job struct {
 	// Game24 and Countdown shape the task of that name.
 	Game24    game24.Config    `json:"game24" yaml:"game24"`
 	Countdown countdown.Config `json:"countdown" yaml:"countdown"`
+	// Problems is the digest of a stored list of problems to train on, which hone schedule makes; "" means the task's own.
+	Problems string `json:"problems,omitempty" yaml:"problems"`
 	// Policy is the shape of the policy. A vocabulary of 0 means the tokenizer's.
 	Policy policy.Config `json:"policy" yaml:"policy"`
 	// Start is the supervised start.
@@ -125,6 +128,11 @@ func (j Job) Validate() error {
 	}
 	if j.Rollout.Staleness > 0 && j.FromScoring.Run != "" {
 		fault("rollout: staleness %d: a run that begins on what another one sampled learns from it in turn: want 0", j.Rollout.Staleness)
+	}
+	if j.Problems != "" {
+		if err := blob.Digest(j.Problems).Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("problems: %w", err))
+		}
 	}
 	shape, err := j.shape()
 	if err != nil {

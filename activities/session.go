@@ -64,7 +64,7 @@ type sampler struct {
 	params  *policy.Params
 }
 
-func newSession(d Deps, run hone.RunID, job Job) (*session, error) {
+func newSession(ctx context.Context, d Deps, run hone.RunID, job Job) (*session, error) {
 	s := &session{deps: d, run: run, job: job, orders: make(map[string][]int)}
 	var err error
 	if s.shape, err = job.shape(); err != nil {
@@ -79,7 +79,12 @@ func newSession(d Deps, run hone.RunID, job Job) (*session, error) {
 	if s.task, err = job.newTask(d.Yao); err != nil {
 		return nil, err
 	}
-	if s.train, err = s.task.Problems(hone.SplitTrain); err != nil {
+	if job.Problems == "" {
+		s.train, err = s.task.Problems(hone.SplitTrain)
+	} else {
+		s.train, err = s.listed(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(s.train) == 0 {

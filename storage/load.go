@@ -142,3 +142,17 @@ func (s *Store) Trees(ctx context.Context, run hone.RunID, iteration int) ([]int
 	samples, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	return samples, fail(ctx, err, "list trees of run %s, iteration %d", run, iteration)
 }
+
+// ProblemKeys are the keys of a task's problems that a run has trajectories of, each once, sorted.
+func (s *Store) ProblemKeys(ctx context.Context, run hone.RunID, task string) ([]string, error) {
+	if _, err := runKey(run); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT problem_key COLLATE "C" FROM trajectories WHERE run_id = $1 AND task = $2 ORDER BY 1`,
+		string(run), task)
+	if err != nil {
+		return nil, fail(ctx, err, "problems of run %s", run)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return keys, fail(ctx, err, "problems of run %s", run)
+}

@@ -1,11 +1,12 @@
 package workflows
 
 import (
-	"errors"
-	"strings"
+	"context"
+	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -58,8 +59,9 @@ func (t *training) tell(ctx workflow.Context, status activities.Status) error {
 		temporal.NewSearchAttributeKeyInt64(AttributeCycle).ValueSet(int64(max(t.state.Version, 0))))
 }
 
-// unknownAttribute tells that a server refused to start a workflow because it doesn't have the search attributes.
-func unknownAttribute(err error) bool {
-	refused, ok := errors.AsType[*serviceerror.InvalidArgument](err)
-	return ok && strings.Contains(strings.ToLower(refused.Error()), "search attribute")
+// knowsAttributes tells whether the server has the search attributes.
+func knowsAttributes(ctx context.Context, c client.Client) bool {
+	query := fmt.Sprintf("%s IS NULL AND %s IS NULL AND %s IS NULL AND %s IS NULL", AttributeRun, AttributeStatus, AttributePreset, AttributeCycle)
+	_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+	return err == nil
 }

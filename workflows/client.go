@@ -19,7 +19,7 @@ import (
 )
 
 // startAttempts is how often StartTrain tries again when the execution it meant to join has just ended.
-const startAttempts = 6
+const startAttempts = 5
 
 // WorkflowID is the Temporal id of a run's workflow.
 func WorkflowID(run string) string { return "hone-train-" + run }
@@ -47,14 +47,10 @@ func StartTrain(ctx context.Context, c client.Client, in TrainInput) (*Training,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "train " + in.Run,
 	}
-	in.Attributes = true
+	in.Attributes = knowsAttributes(ctx, c)
+	options.TypedSearchAttributes = in.attributes()
 	for range startAttempts {
-		options.TypedSearchAttributes = in.attributes()
 		flow, err := c.ExecuteWorkflow(ctx, options, TrainWorkflow, in)
-		if in.Attributes && unknownAttribute(err) {
-			in.Attributes = false
-			continue
-		}
 		if err == nil {
 			return &Training{run: in.Run, flow: flow}, nil
 		}

@@ -139,8 +139,8 @@ func newFakes() *fakes {
 	}
 }
 
-// serve starts the real server on the Postgres of a folder, a client, and workers of all queues.
-func serve(t *testing.T, dir string, f *fakes) client.Client {
+// postgres starts a Postgres in a folder.
+func postgres(t *testing.T, dir string) *pglocal.Server {
 	t.Helper()
 	if _, err := pglocal.Find("", ""); err != nil {
 		t.Skipf("no Postgres binaries: %v", err)
@@ -148,6 +148,12 @@ func serve(t *testing.T, dir string, f *fakes) client.Client {
 	pg, err := pglocal.Start(t.Context(), pglocal.Options{Dir: dir})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pg.Stop(context.Background())) })
+	return pg
+}
+
+// serve starts the real server on a Postgres, a client, and workers of all queues.
+func serve(t *testing.T, pg *pglocal.Server, act any) client.Client {
+	t.Helper()
 	server, err := temporallocal.Start(t.Context(), temporallocal.Options{
 		URL: pg.URL("postgres"), SearchAttributes: workflows.SearchAttributes(),
 	})
@@ -164,7 +170,7 @@ func serve(t *testing.T, dir string, f *fakes) client.Client {
 	t.Cleanup(c.Close)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // The test ends it, in order.
 	ended := make(chan error, 1)
-	go func() { ended <- workflows.Serve(ctx, c, workflows.Service{Rollouts: 2, Activities: f}) }()
+	go func() { ended <- workflows.Serve(ctx, c, workflows.Service{Rollouts: 2, Activities: act}) }()
 	t.Cleanup(func() {
 		cancel()
 		began := time.Now()
@@ -191,7 +197,7 @@ func begin(t *testing.T, c client.Client, in workflows.TrainInput) *workflows.Tr
 func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one server and its fakes
 	t.Parallel()
 	f := newFakes()
-	c := serve(t, t.TempDir(), f)
+	c := serve(t, postgres(t, t.TempDir()), f)
 
 	t.Run("a run goes through, and the same command again finds nothing to do", func(t *testing.T) {
 		result, err := begin(t, c, named("whole", 2)).Wait(t.Context())
@@ -295,6 +301,10 @@ func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one serv
 		testControl(t, c, f)
 	})
 
+	t.Run("schedules fire by hand and for times that have passed, and are paused and deleted", func(t *testing.T) {
+		testSchedules(t, c)
+	})
+
 	t.Run("what does not exist is not found", func(t *testing.T) {
 		_, err := workflows.ReadStatus(t.Context(), c, "nobody")
 		require.ErrorIs(t, err, hone.ErrNotFound)
@@ -302,8 +312,8 @@ func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one serv
 	})
 }
 
-// found are the names of the runs that a query of search attributes finds.
-func found(t *testing.T, c client.Client, query string) (names []string) {
+// matching are the names of the runs that a query of search attributes finds.
+func matching(t *testing.T, c client.Client, query string) (names []string) {
 	t.Helper()
 	page, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: query})
 	require.NoError(t, err)
@@ -345,7 +355,7 @@ func testControl(t *testing.T, c client.Client, f *fakes) {
 	reach(2, workflows.PhasePaused)
 	require.Equal(t, activities.StatusPaused, f.status(f.gate).Status)
 	require.Eventually(t, func() bool {
-		return len(found(t, c, `HoneRun = "gate" AND HoneStatus = "paused" AND HonePreset = "steep" AND HoneCycle = 2`)) == 1
+		return len(matching(t, c, `HoneRun = "gate" AND HoneStatus = "paused" AND HonePreset = "steep" AND HoneCycle = 2`)) == 1
 	}, 20*time.Second, 50*time.Millisecond)
 	_, err = workflows.RollBack(t.Context(), c, "gate", 2)
 	require.ErrorIs(t, err, hone.ErrInvalid)
@@ -357,9 +367,9 @@ func testControl(t *testing.T, c client.Client, f *fakes) {
 	reach(3, workflows.PhaseUpdate)
 	require.Equal(t, activities.StatusRunning, f.status(f.gate).Status)
 	require.Eventually(t, func() bool {
-		return len(found(t, c, `HoneRun = "gate" AND HoneStatus = "running" AND HoneCycle = 3`)) == 1
+		return len(matching(t, c, `HoneRun = "gate" AND HoneStatus = "running" AND HoneCycle = 3`)) == 1
 	}, 20*time.Second, 50*time.Millisecond)
-	require.Equal(t, id, found(t, c, `HoneRun = "gate" AND HoneCycle = 3`))
+	require.Equal(t, id, matching(t, c, `HoneRun = "gate" AND HoneCycle = 3`))
 
 	progress, err = workflows.StopNow(t.Context(), c, "gate")
 	require.NoError(t, err)
@@ -379,12 +389,17 @@ func record(t *testing.T, c client.Client, run, name string) {
 
 func recordExecution(t *testing.T, c client.Client, run, execution, name string) {
 	t.Helper()
+	recordWorkflow(t, c, workflows.WorkflowID(run), execution, name)
+}
+
+func recordWorkflow(t *testing.T, c client.Client, id, execution, name string) {
+	t.Helper()
 	file := filepath.Join(historiesDir, name+".json")
 	if _, err := os.Stat(file); err == nil || os.Getenv("HONE_RECORD_HISTORIES") == "" {
 		return
 	}
 	var history historypb.History
-	events := c.GetWorkflowHistory(t.Context(), workflows.WorkflowID(run), execution, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := c.GetWorkflowHistory(t.Context(), id, execution, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		require.NoError(t, err)

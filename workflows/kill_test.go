@@ -39,7 +39,7 @@ func TestVictim(t *testing.T) {
 	if dir == "" {
 		t.Skip("runs only as a child of TestKilledProcess")
 	}
-	c := serve(t, filepath.Join(dir, "postgres"), newFakes())
+	c := serve(t, postgres(t, filepath.Join(dir, "postgres")), newFakes())
 	begin(t, c, named("gate", 1))
 	busy(t, c, 1)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "busy"), nil, 0o600))
@@ -64,7 +64,7 @@ func TestKilledProcess(t *testing.T) {
 	require.ErrorContains(t, victim.Wait(), "killed")
 
 	f := newFakes()
-	c := serve(t, filepath.Join(dir, "postgres"), f)
+	c := serve(t, postgres(t, filepath.Join(dir, "postgres")), f)
 	t.Logf("servers are back %v after the kill", time.Since(killed))
 	joined := begin(t, c, named("gate", 1))
 	require.True(t, joined.Attached)

@@ -50,7 +50,10 @@ func WorkerOptions() worker.Options {
 }
 
 // Register makes a worker run this package's workflows.
-func Register(registry worker.WorkflowRegistry) { registry.RegisterWorkflow(TrainWorkflow) }
+func Register(registry worker.WorkflowRegistry) {
+	registry.RegisterWorkflow(TrainWorkflow)
+	registry.RegisterWorkflow(TuneWorkflow)
+}
 
 // call says where an activity runs and how long one attempt may take. There is no limit on the time over all attempts: a machine
 // that was off for a week must not fail its run by that.

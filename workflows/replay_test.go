@@ -27,6 +27,7 @@ func TestSavedHistoriesReplay(t *testing.T) {
 			t.Parallel()
 			replayer := worker.NewWorkflowReplayer()
 			replayer.RegisterWorkflow(workflows.TrainWorkflow)
+			replayer.RegisterWorkflow(workflows.TuneWorkflow)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(quiet, file))
 		})
 	}

@@ -120,6 +120,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.rewardCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
 		a.gcCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(),
+		a.scheduleCommand(),
 		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	a.understand(root)

@@ -82,6 +82,9 @@ func trainingSet(job activities.Job, keep [][]int) (string, error) {
 // fit chooses, for a stored run, the puzzles that were kept out of its training set, which the activities must see as it was: these
 // ones, those that its job holds or that were saved beside it, or none. A training set that is neither is [hone.ErrInvalid].
 func (p testPuzzles) fit(run storage.Run, job activities.Job, d data) (kept [][]int, err error) {
+	if job.Problems != "" { // the list of what it trains on is stored, and was made without them
+		return job.Game24.Yao, nil
+	}
 	candidates := [][][]int{nil}
 	for _, list := range [][][]int{savedPuzzles(d.puzzles(run.Name)), p.list, job.Game24.Yao} {
 		if len(list) > 0 {
