@@ -23,7 +23,7 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e chaos bench bench-engine bench-learning bench-search learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e chaos deploy-check bench bench-engine bench-learning bench-search learn setup setup-test clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ help: ## list the targets
 demo: setup build ## train the 1M preset on Game of 24, from an empty machine to the table of results
 	bin/hone train --preset demo $(ARGS)
 
-test: setup-test build lint unit race e2e ## everything that CI runs: lint, unit tests, race, real Postgres, real Temporal, kill -9
+test: setup-test build lint unit race e2e deploy-check ## everything that CI runs: lint, unit tests, race, real Postgres, real Temporal, kill -9
 	@echo "make test: all passed"
 
 check: lint race ## what a commit must pass: lint and the unit tests under the race detector
@@ -76,6 +76,16 @@ e2e: build ## the command, the embedded Temporal server, kill -9 in the middle o
 chaos: build ## 200 kills at random, cut links, a full disk, a stepped clock: the same bytes, an hour (ARGS="-hosts 2 -rollouts 4 -learners 1 -kills 10")
 	go build -o bin/chaos ./bench/chaos
 	bin/chaos $(ARGS)
+
+DEPLOY := .tools/deploy-check
+
+$(DEPLOY): $(wildcard tools/deploy/*.go) tools/deploy/go.mod tools/deploy/go.sum
+	cd tools/deploy && go build -o ../../$@ .
+
+deploy-check: build $(DEPLOY) ## chart, compose file and image, without a cluster or a container engine
+	cd tools/deploy && $(GOTEST) .
+	$(DEPLOY) .
+	tools/deploy/image.sh bin/hone
 
 # Some machines set these for their own ends, and halve OpenBLAS by it (doc/bench).
 bench: ## benchmarks; compare with benchstat (COUNT=10 for a claim, BENCH=regexp)
