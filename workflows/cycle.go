@@ -17,6 +17,8 @@ type Cycle struct {
 	Rollout activities.RolloutShardOutput `json:"rollout"`
 	Score   activities.ScoreOutput        `json:"score"`
 	Update  activities.UpdateOutput       `json:"update"`
+	// Reissued is how many shards were given to a second worker, the first being slow.
+	Reissued int `json:"reissued,omitempty"`
 	// Seconds is how long the whole cycle took by the server's clock, waiting included.
 	Seconds float64 `json:"seconds"`
 }
@@ -116,46 +118,6 @@ func roundName(r activities.Round) string {
 		return ""
 	}
 	return fmt.Sprintf(", top-up %d", r.Number)
-}
-
-// rollout samples a round, shard by shard, a few shards at once, and adds it to the cycle's sum.
-func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *Cycle) error {
-	shards := make([]activities.RolloutShardOutput, t.input.Plan.Shards)
-	if round.Number > 0 {
-		shards = shards[:min(len(shards), round.To-round.From)]
-	}
-	t.show(cycle, PhaseRollout)
-	t.state.ShardsDone, t.state.Shards = 0, len(shards)
-	err := each(ctx, len(shards), t.input.Plan.Parallel, func(ctx workflow.Context, shard int) error {
-		where := call{
-			QueueRollout, 2 * time.Hour,
-			fmt.Sprintf("cycle %d: rollout %d of %d%s", cycle.Iteration, shard+1, len(shards), roundName(round)),
-		}
-		in := activities.RolloutShardInput{
-			Run: t.state.Run, Iteration: cycle.Iteration, Shard: shard, Shards: len(shards), Behaviour: t.behaviour(cycle.Iteration),
-			Round: round,
-		}
-		if err := workflow.ExecuteActivity(where.context(ctx), t.act.RolloutShard, in).Get(ctx, &shards[shard]); err != nil {
-			return fmt.Errorf("rollout shard %d of %d: %w", shard+1, len(shards), err)
-		}
-		t.state.ShardsDone++
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	sum := &cycle.Rollout
-	for _, s := range shards {
-		sum.Prompts += s.Prompts
-		sum.Trajectories += s.Trajectories
-		sum.Searched += s.Searched
-		sum.Tokens += s.Tokens
-		sum.Stopped += s.Stopped
-		sum.Cut += s.Cut
-		sum.Failed += s.Failed
-		sum.Seconds += s.Seconds
-	}
-	return nil
 }
 
 // evaluate measures one version, in the order of the plan.

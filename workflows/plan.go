@@ -18,6 +18,9 @@ type Plan struct {
 	Shards int `json:"shards" yaml:"shards"`
 	// Parallel is how many shards or evaluations run at once, >= 1.
 	Parallel int `json:"parallel" yaml:"parallel"`
+	// Reissue gives a shard to a second worker once it takes so many times what half of its round's shards have taken in the median, >= 1.5; 0
+	// never does. It is part of no result.
+	Reissue float64 `json:"reissue,omitempty" yaml:"reissue"`
 	// EvalEvery is the number of cycles between evaluations during training; 0 means none.
 	EvalEvery int `json:"eval_every" yaml:"eval_every"`
 	// Start is measured on version 0, Every during training, Final on the result.
@@ -47,7 +50,7 @@ func DefaultPlan() Plan {
 		{Split: hone.SplitTrain, Mode: activities.ModeGreedy, Limit: 200},
 	}
 	return Plan{
-		Cycles: 20, Shards: 4, Parallel: 2,
+		Cycles: 20, Shards: 4, Parallel: 2, Reissue: 3,
 		EvalEvery: 5, Start: ends, Every: []Measure{heldOut}, Final: ends,
 		ContinueEvery: 50,
 	}
@@ -64,6 +67,9 @@ func (p Plan) Validate() error {
 	atLeast("cycles", p.Cycles, 0)
 	atLeast("shards", p.Shards, 1)
 	atLeast("parallel", p.Parallel, 1)
+	if p.Reissue != 0 && !(p.Reissue >= 1.5 && p.Reissue <= 1000) {
+		faults = append(faults, fmt.Errorf("plan: reissue %v: want 0 or a number in [1.5, 1000]: %w", p.Reissue, hone.ErrInvalid))
+	}
 	atLeast("eval_every", p.EvalEvery, 0)
 	atLeast("continue_every", p.ContinueEvery, 1)
 	for _, list := range []struct {
