@@ -22,6 +22,8 @@ type Service struct {
 	Rollouts int
 	// Drain is how long activities under way may go on once Serve is to end, >= 0, before they are told to stop; 0 stops them at once.
 	Drain time.Duration
+	// Build is what Temporal knows the process's build by; zero for nothing.
+	Build Build
 	// Activities is the struct whose exported methods are the activities: *activities.Activities, or a double in a test.
 	Activities any
 }
@@ -48,6 +50,7 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 	for _, queue := range queues {
 		options := WorkerOptions()
 		options.Interceptors = append(options.Interceptors, new(activities.Observer))
+		options.DeploymentOptions = s.Build.options()
 		options.WorkerStopTimeout = s.Drain + stopTimeout
 		options.BackgroundActivityContext = activities.WithDrain(context.WithoutCancel(ctx), s.Drain)
 		switch queue {

@@ -121,7 +121,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
 		a.gcCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(),
 		a.scheduleCommand(),
-		a.serverCommand(), a.doctorCommand(), a.versionCommand(),
+		a.serverCommand(), a.deploymentCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	a.understand(root)
 	return root

@@ -30,6 +30,8 @@ type workerFlags struct {
 	patience      time.Duration
 	healthAddress string
 	migrate       bool
+	build         workflows.Build
+	versioning    string
 	yao           string
 }
 
@@ -61,9 +63,20 @@ Without addresses it works for the servers of its data directory, those of hone 
 		"host:port to answer /healthz and /readyz on, such as 127.0.0.1:8080 (default nowhere)")
 	flags.BoolVar(&f.migrate, "migrate", false, "bring the database's schema up to this program's before work")
 	a.registerTelemetry(flags)
+	flags.StringVar(&f.build.ID, "build-id", "",
+		"name of this build, for builds that replace one another while they run; hone deployment says which takes work (default: none is named)")
+	flags.StringVar(&f.build.Deployment, "deployment", defaultDeployment, "what the builds replace one another in")
+	flags.StringVar(&f.versioning, "versioning", versioningUpgrade,
+		"what becomes of runs under way when another build takes over: "+versioningUpgrade+" or "+versioningPinned)
 	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023, for runs that were created before runs held their test puzzles themselves")
 	return cmd
 }
+
+// What becomes of runs when another build takes over.
+const (
+	versioningUpgrade = "auto-upgrade"
+	versioningPinned  = "pinned"
+)
 
 // validate joins all faults of the flags, and says which queues the roles mean.
 func (f workerFlags) validate() (queues []string, err error) {
@@ -77,6 +90,9 @@ func (f workerFlags) validate() (queues []string, err error) {
 	}
 	if f.drain < 0 || f.patience < 0 {
 		err = errors.Join(err, fmt.Errorf("--drain %v, --wait %v: want 0 or more: %w", f.drain, f.patience, hone.ErrInvalid))
+	}
+	if f.versioning != versioningUpgrade && f.versioning != versioningPinned {
+		err = errors.Join(err, fmt.Errorf("--versioning %q: want %s or %s: %w", f.versioning, versioningUpgrade, versioningPinned, hone.ErrInvalid))
 	}
 	return queues, err
 }
@@ -144,7 +160,10 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 			fmt.Fprintf(a.stderr, "hone: stopping; what is under way has %v to end\n", f.drain)
 		}
 	})
-	err = workflows.Serve(ctx, p.client, workflows.Service{Queues: queues, Rollouts: f.parallel, Drain: f.drain, Activities: act})
+	f.build.Pinned = f.versioning == versioningPinned
+	err = workflows.Serve(ctx, p.client, workflows.Service{
+		Queues: queues, Rollouts: f.parallel, Drain: f.drain, Build: f.build, Activities: act,
+	})
 	return stopped(ctx, err)
 }
 
