@@ -16,30 +16,79 @@ func (a *Activities) RolloutShard(ctx context.Context, in RolloutShardInput) (ou
 		if err != nil {
 			return err
 		}
-		shard, err := newShard(ctx, s, in)
+		parts, err := s.parts(ctx, in)
 		if err != nil {
 			return err
 		}
-		stored, err := a.deps.Store.HasShard(ctx, shard.key)
-		if err != nil {
-			return err
+		for _, part := range parts {
+			one, err := a.shard(ctx, s, part, p)
+			if err != nil {
+				return err
+			}
+			out.add(one)
 		}
-		if !stored {
-			if err := shard.begin(ctx); err != nil {
-				return err
-			}
-			if shard.session, err = a.sessionAt(ctx, in.Run, in.Iteration); err != nil {
-				return err
-			}
-			if err := shard.sample(ctx, p); err != nil {
-				return err
-			}
-		}
-		out, err = shard.summary(ctx)
 		out.Seconds = p.seconds()
-		return err
+		return nil
 	})
 	return out, err
+}
+
+// parts are the stored division's shards that an input means. A round is divided once, by who begins it: an execution that divides
+// otherwise, since its plan or the machines are others now, takes as many of those at once.
+func (s *session) parts(ctx context.Context, in RolloutShardInput) ([]RolloutShardInput, error) {
+	shards, err := s.deps.Store.Shards(ctx, in.Run, in.Iteration, in.Round.Number)
+	if err != nil {
+		return nil, err
+	}
+	if shards == 0 {
+		h, err := newShard(ctx, s, in)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := s.deps.Store.HasShard(ctx, h.key)
+		if err != nil || stored { // by a build that divided as the plan says
+			return []RolloutShardInput{in}, err
+		}
+		if err := h.begin(ctx); err != nil {
+			return nil, err
+		}
+		if shards, err = s.deps.Store.Shards(ctx, in.Run, in.Iteration, in.Round.Number); err != nil {
+			return nil, err
+		}
+	}
+	return in.parts(shards), nil
+}
+
+// parts are the shards of a division into so many that in's share of the round means.
+func (in RolloutShardInput) parts(shards int) []RolloutShardInput {
+	var out []RolloutShardInput
+	for shard := shards * in.Shard / in.Shards; shard < shards*(in.Shard+1)/in.Shards; shard++ {
+		part := in
+		part.Shard, part.Shards = shard, shards
+		out = append(out, part)
+	}
+	return out
+}
+
+// shard samples one shard of the stored division, or finds that it is stored.
+func (a *Activities) shard(ctx context.Context, s *session, in RolloutShardInput, p *pulse) (RolloutShardOutput, error) {
+	h, err := newShard(ctx, s, in)
+	if err != nil {
+		return RolloutShardOutput{}, err
+	}
+	stored, err := a.deps.Store.HasShard(ctx, h.key)
+	if err != nil {
+		return RolloutShardOutput{}, err
+	}
+	if !stored {
+		if h.session, err = a.sessionAt(ctx, in.Run, in.Iteration); err != nil {
+			return RolloutShardOutput{}, err
+		}
+		if err := h.sample(ctx, p); err != nil {
+			return RolloutShardOutput{}, err
+		}
+	}
+	return h.summary(ctx)
 }
 
 // shard is one part of an iteration's prompts: a run of those to sample and a run of those to search.
@@ -98,7 +147,9 @@ func (h *shard) begin(ctx context.Context) error {
 	if h.in.Round.Number > 0 {
 		enter = h.deps.Store.ExtendIteration
 	}
-	return enter(ctx, storage.Iteration{Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts})
+	return enter(ctx, storage.Iteration{
+		Run: h.run, Iteration: h.in.Iteration, Behaviour: h.in.Behaviour, Prompts: h.prompts, Round: h.in.Round.Number, Shards: h.in.Shards,
+	})
 }
 
 // sample makes the shard's trajectories and stores them, once.
@@ -171,6 +222,17 @@ func (h *shard) summary(ctx context.Context) (RolloutShardOutput, error) {
 		}
 	}
 	return out, nil
+}
+
+// add adds another shard's counts.
+func (o *RolloutShardOutput) add(s RolloutShardOutput) {
+	o.Prompts += s.Prompts
+	o.Trajectories += s.Trajectories
+	o.Searched += s.Searched
+	o.Tokens += s.Tokens
+	o.Stopped += s.Stopped
+	o.Cut += s.Cut
+	o.Failed += s.Failed
 }
 
 // count adds one trajectory.

@@ -59,56 +59,6 @@ type Commit struct {
 	Metrics map[string]float64
 }
 
-// StartIteration says that an iteration of so many prompts is sampled by the policy version behaviour. Repeating it does
-// nothing; other numbers are [hone.ErrConflict].
-func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
-	if _, err := runKey(it.Run); err != nil {
-		return err
-	}
-	if it.Iteration < 0 || it.Prompts <= 0 {
-		return fmt.Errorf("iteration %d of %d prompts, want 0 or more and 1 or more: %w", it.Iteration, it.Prompts, hone.ErrInvalid)
-	}
-	// The head is locked so that no change of settings comes between: see ChangeSettings.
-	tag, err := s.exec(ctx, fault.Iteration, `INSERT INTO iterations (run_id, iteration, behaviour, prompts)
-		SELECT run_id, $2::int, $3::int, $4::int FROM (SELECT run_id FROM policy_heads WHERE run_id = $1 FOR SHARE) h
-		ON CONFLICT DO NOTHING`, string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
-	if err == nil && tag.RowsAffected() == 0 {
-		var behaviour, prompts int
-		err = s.pool.QueryRow(ctx, "SELECT behaviour, prompts FROM iterations WHERE run_id = $1 AND iteration = $2",
-			string(it.Run), it.Iteration).Scan(&behaviour, &prompts)
-		if err == nil && (behaviour != it.Behaviour || prompts != it.Prompts) {
-			err = fmt.Errorf("it was started with version %d and %d prompts, not %d and %d: %w",
-				behaviour, prompts, it.Behaviour, it.Prompts, hone.ErrConflict)
-		}
-	}
-	return fail(ctx, err, "start iteration %d of run %s", it.Iteration, it.Run)
-}
-
-// ExtendIteration raises the number of prompts of an iteration that was started to it.Prompts; one that has as many or more stays as it
-// is. [hone.ErrInvalid]: it was not started by that version, or is committed already.
-func (s *Store) ExtendIteration(ctx context.Context, it Iteration) error {
-	if _, err := runKey(it.Run); err != nil {
-		return err
-	}
-	tag, err := s.exec(ctx, fault.Iteration, `UPDATE iterations SET prompts = greatest(prompts, $4)
-		WHERE run_id = $1 AND iteration = $2 AND behaviour = $3 AND status = 'open'`,
-		string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = fmt.Errorf("version %d has not started it, or it is done: %w", it.Behaviour, hone.ErrInvalid)
-	}
-	return fail(ctx, err, "extend iteration %d of run %s to %d prompts", it.Iteration, it.Run, it.Prompts)
-}
-
-// Iteration is one cycle's sampling.
-type Iteration struct {
-	Run       hone.RunID
-	Iteration int
-	// Behaviour is the policy version that samples.
-	Behaviour int
-	// Prompts is how many prompts there are, >= 1; each must end in a [PromptEnd].
-	Prompts int
-}
-
 // CommitCycle makes the cycle's version the head and returns its number. Version, targets, metrics and the prompts' ends are
 // stored in one transaction, or none of them.
 //

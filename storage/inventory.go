@@ -66,6 +66,8 @@ type BatchKind string
 const (
 	BatchRollout BatchKind = "rollout"
 	BatchScore   BatchKind = "score"
+	// BatchDivision says how many shards a round of an iteration has, and holds nothing.
+	BatchDivision BatchKind = "division"
 )
 
 // Batch is one entry of the exactly-once ledger.
@@ -74,7 +76,7 @@ type Batch struct {
 	// ScoringKey is the part that the batch is; Scoring is 0 for a rollout.
 	ScoringKey
 	Digest blob.Digest
-	// Rows are trajectories or scores.
+	// Rows are trajectories or scores; of a division the shards.
 	Rows int
 }
 
@@ -232,7 +234,7 @@ func parseBatch(run hone.RunID, key string) (Batch, error) {
 	if len(numbers) == 3 {
 		b.Round = numbers[2]
 	}
-	if (b.Kind != BatchRollout && b.Kind != BatchScore) || len(numbers) < 2 || len(numbers) > 3 {
+	if (b.Kind != BatchRollout && b.Kind != BatchScore && b.Kind != BatchDivision) || len(numbers) < 2 || len(numbers) > 3 {
 		return Batch{}, fmt.Errorf("batch %q of the ledger is of no kind that this program writes: %w", key, hone.ErrCorrupt)
 	}
 	b.Iteration, b.Shard = numbers[0], numbers[1]

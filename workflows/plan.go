@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/hone-rl/hone"
@@ -16,6 +17,9 @@ type Plan struct {
 	// Shards is the number of activities that one cycle's rollout is divided into, >= 1. It is part of no result: the
 	// trajectories are the same however they are divided.
 	Shards int `json:"shards" yaml:"shards"`
+	// ShardSeconds makes shards take about so long each, >= 0: a cycle is divided by what the one before took, into Parallel to 16 times as many.
+	// The first has Shards, and so has every one at 0. Rounds after the first have at most as many as prompts.
+	ShardSeconds float64 `json:"shard_seconds,omitempty" yaml:"shard_seconds"`
 	// Parallel is how many shards or evaluations run at once, >= 1.
 	Parallel int `json:"parallel" yaml:"parallel"`
 	// Reissue gives a shard to a second worker once it takes so many times what half of its round's shards have taken in the median, >= 1.5; 0
@@ -67,6 +71,9 @@ func (p Plan) Validate() error {
 	atLeast("cycles", p.Cycles, 0)
 	atLeast("shards", p.Shards, 1)
 	atLeast("parallel", p.Parallel, 1)
+	if !(p.ShardSeconds >= 0) || math.IsInf(p.ShardSeconds, 0) {
+		faults = append(faults, fmt.Errorf("plan: shard_seconds %v: want a finite number of at least 0: %w", p.ShardSeconds, hone.ErrInvalid))
+	}
 	if p.Reissue != 0 && !(p.Reissue >= 1.5 && p.Reissue <= 1000) {
 		faults = append(faults, fmt.Errorf("plan: reissue %v: want 0 or a number in [1.5, 1000]: %w", p.Reissue, hone.ErrInvalid))
 	}

@@ -18,13 +18,13 @@ func TestDefaultPlanIsValid(t *testing.T) {
 func TestPlanNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	err := workflows.Plan{
-		Cycles: -1, EvalEvery: -2,
+		Cycles: -1, EvalEvery: -2, Reissue: 1.2, ShardSeconds: -4,
 		Final: []workflows.Measure{{Mode: "luck", Limit: -3}},
 	}.Validate()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	for _, fault := range []string{
 		"cycles -1", "shards 0", "parallel 0", "eval_every -2", "continue_every 0",
-		"final[0]: split is empty", `mode "luck"`, "final[0].limit -3",
+		"final[0]: split is empty", `mode "luck"`, "final[0].limit -3", "reissue 1.2", "shard_seconds -4",
 	} {
 		require.ErrorContains(t, err, fault)
 	}

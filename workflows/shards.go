@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // rollout samples a round, shard by shard, a few shards at once, and adds it to the cycle's sum.
 func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *Cycle) error {
-	shards := make([]activities.RolloutShardOutput, t.input.Plan.Shards)
+	shards := make([]activities.RolloutShardOutput, t.shards())
 	if round.Number > 0 {
 		shards = shards[:min(len(shards), round.To-round.From)]
 	}
@@ -52,6 +53,18 @@ func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *
 		sum.Seconds += s.Seconds
 	}
 	return nil
+}
+
+// shards is how many a cycle is divided into. By how fast the cycle before was, all its workers together: where they take their shards one by one,
+// faster ones take more of them.
+func (t *training) shards() int {
+	target, last := t.input.Plan.ShardSeconds, t.state.Last
+	if target == 0 || last == nil || last.Rollout.Seconds == 0 {
+		return t.input.Plan.Shards
+	}
+	const most = 16
+	wanted := math.Round(min(last.Rollout.Seconds/target, float64(most*t.input.Plan.Parallel)))
+	return max(t.input.Plan.Parallel, int(wanted))
 }
 
 // pace is what a round's shards have taken so far.

@@ -83,3 +83,25 @@ func TestShardWhoseFirstWorkerFailsIsTheSecondOnes(t *testing.T) {
 	require.Equal(t, 1, result.Last.Reissued)
 	require.Equal(t, 32, result.Last.Rollout.Trajectories)
 }
+
+func TestShardsAreSizedByWhatTheCycleBeforeTook(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[float64][3]int{0: {4, 4, 4}, 100: {4, 24, 96}, 1e6: {4, 6, 6}} { // of 4 * 600 and 24 * 600 seconds
+		b := newBench(t)
+		var mu sync.Mutex
+		var shards [3]int
+		b.OnActivity(b.act.RolloutShard, mock.Anything, mock.Anything).
+			Return(func(_ context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				shards[in.Iteration] = in.Shards
+				return activities.RolloutShardOutput{Prompts: 1, Seconds: 600}, nil
+			})
+		b.mockAll()
+		in := input(3)
+		in.Plan.Shards, in.Plan.Parallel, in.Plan.ShardSeconds = 4, 6, target
+		b.train(in)
+		b.result()
+		require.Equal(t, want, shards, "%v", target)
+	}
+}
