@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hone-rl/hone"
@@ -52,8 +53,8 @@ func (x *expiry) versions(ctx context.Context) error {
 				return err
 			}
 		}
-		if x.dry {
-			return nil
+		if err := x.unpublished(ctx, tx, head.Number); err != nil || x.dry {
+			return err
 		}
 		for column, versions := range map[string][]int{"weights_dropped": x.lost.Weights, "optimiser_dropped": x.lost.Optimisers} {
 			_, err := tx.Exec(ctx, "UPDATE policy_versions SET "+column+" = now() WHERE run_id = $1 AND version = ANY ($2)",
@@ -65,6 +66,23 @@ func (x *expiry) versions(ctx context.Context) error {
 		return nil
 	})
 	return err
+}
+
+// unpublished gives up the versions that were refused, withdrawn or retired, whatever else is kept: the head only of a run that has ended.
+func (x *expiry) unpublished(ctx context.Context, tx pgx.Tx, head int) error {
+	if !x.run.Status.Final() {
+		head--
+	}
+	for column, lost := range map[string]*[]int{"weights_dropped": &x.lost.Weights, "optimiser_dropped": &x.lost.Optimisers} {
+		more, err := x.numbers(ctx, tx, `SELECT DISTINCT version FROM publications JOIN policy_versions USING (run_id, version)
+			WHERE run_id = $1 AND collectable AND `+column+` IS NULL AND version > 0 AND version <= $2 AND version NOT IN `+needed+`
+			ORDER BY version`, head)
+		if err != nil {
+			return err
+		}
+		*lost = slices.Compact(slices.Sorted(slices.Values(append(*lost, more...))))
+	}
+	return nil
 }
 
 // iterations gives up the trajectories of old ones.

@@ -3,10 +3,13 @@ package storage_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"testing"
+	"time"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/storage/storagetest"
 	"github.com/stretchr/testify/require"
 )
@@ -65,4 +68,41 @@ func TestAServiceUsesItsNewestPublishedPolicy(t *testing.T) {
 	other, err := s.Publications(t.Context(), "weekly")
 	require.NoError(t, err)
 	require.Empty(t, other)
+}
+
+// What was refused or has retired is collected, and neither what is in service nor the lists of problems that runs and services name.
+func TestUnpublishedPoliciesAreCollected(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	blobs, err := blob.OpenDir(t.TempDir())
+	require.NoError(t, err)
+	put := func(text string) blob.Digest {
+		digest, _, err := blobs.Put(t.Context(), func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		})
+		require.NoError(t, err)
+		return digest
+	}
+	run, _ := cycled(t, s, 4)
+	trained, fresh, stray := put("4 5 6 10\n1 2 3 4\n"), put("1 2 3 4\n"), put("nobody's")
+	_, err = s.CreateRun(t.Context(), storage.NewRun{Name: "listed", Config: json.RawMessage(`{"problems":"` + string(trained) + `"}`)})
+	require.NoError(t, err)
+	for i, state := range []storage.PublicationState{storage.Published, storage.Refused, storage.Published, storage.Published} {
+		_, err := s.SavePublication(t.Context(), storage.Publication{
+			Service: "nightly", Request: fmt.Sprint(i), State: state, Reason: "as it is", Run: run, Version: i + 1,
+			Problems: fresh, Details: json.RawMessage("{}"),
+		}, 1)
+		require.NoError(t, err)
+	}
+	lost, err := s.Expire(t.Context(), storage.Retention{}, back(0), false)
+	require.NoError(t, err)
+	require.Equal(t, []storage.Expired{{Run: run, Name: runName(t, s, run), Weights: []int{1, 2, 3}, Optimisers: []int{1, 2, 3}}}, lost)
+	lost, err = s.Expire(t.Context(), storage.Retention{}, back(0), false)
+	require.NoError(t, err)
+	require.Empty(t, lost)
+	swept, err := s.Sweep(t.Context(), blobs, time.Now().Add(time.Hour), false)
+	require.NoError(t, err)
+	require.Equal(t, []blob.Digest{stray}, swept.Deleted)
+	require.Equal(t, 2, swept.Kept)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Retention says what runs keep. The zero value keeps everything. Digests, metrics, evaluations, settings, prompts' ends and the ledger
+// Retention says what runs keep. The zero value keeps everything but policies that a service has refused, withdrawn or retired, which
+// [Store.Expire] gives up whatever else is kept. Digests, metrics, evaluations, settings, prompts' ends and the ledger
 // are always kept: they are small, and say what was given up.
 type Retention struct {
 	// Weights is the number of newest versions of a run that keep their weights, >= 0; 0 means all. Version 0, which updates are

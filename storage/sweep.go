@@ -14,7 +14,9 @@ import (
 
 // reachable is all content that the record refers to and has not given up.
 const reachable = `SELECT weights FROM policy_versions WHERE weights_dropped IS NULL
-	UNION SELECT optimiser FROM policy_versions WHERE optimiser_dropped IS NULL`
+	UNION SELECT optimiser FROM policy_versions WHERE optimiser_dropped IS NULL
+	UNION SELECT problems FROM publications WHERE problems IS NOT NULL
+	UNION SELECT decode(config ->> 'problems', 'hex') FROM runs WHERE config ->> 'problems' <> ''`
 
 // Reachable are the digests of all content that the record needs.
 func (s *Store) Reachable(ctx context.Context) ([]blob.Digest, error) {
