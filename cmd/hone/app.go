@@ -115,7 +115,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.StringVar(&a.logFormat, "log-format", string(telemetry.FormatText), "form of log lines: text or json")
 	root.AddCommand(
 		a.trainCommand(), a.workerCommand(),
-		a.runsCommand(), a.statusCommand(), a.verifyCommand(),
+		a.runsCommand(), a.statusCommand(), a.topCommand(), a.verifyCommand(),
 		a.evalCommand(), a.solveCommand(), a.treeCommand(),
 		a.scoreCommand(), a.replayCommand(), a.showCommand(), a.regenerateCommand(), a.reportCommand(), a.rewardCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.stopCommand(), a.extendCommand(), a.setCommand(), a.forkCommand(), a.rollbackCommand(),
