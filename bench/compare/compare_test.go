@@ -75,6 +75,12 @@ func updateRun(engine string, stepsPerSecond float64) measured {
 	return measured{Result: job.Result{Job: j, Engine: engine, Seconds: 10 / stepsPerSecond, PeakBytes: 5e8, Allocs: 90}}
 }
 
+// a run that samples from the middle policy at so many calls a second.
+func sampleRun(engine string, callsPerSecond float64) measured {
+	j := job.Job{Task: job.Sample, Size: job.Size10M, Batch: 16, Prompt: 16, New: 128, Warmup: 1, Steps: 10, Threads: 2}
+	return measured{Result: job.Result{Job: j, Engine: engine, Seconds: 10 / callsPerSecond}}
+}
+
 func TestRender(t *testing.T) {
 	t.Parallel()
 	product := func(engine string, gflops float64) measured {
@@ -95,9 +101,12 @@ func TestRender(t *testing.T) {
 		product(hone, 200), product(eager, 210), product(hone, 190), stream,
 		updateRun(hone, 6), updateRun(hone, 4), updateRun(hone, 5),
 		updateRun(eager, 2.5), disturbedRun, failed,
+		sampleRun(hone, 10), sampleRun(bf16, 20), sampleRun(transformers, 2),
 	})
 	require.NoError(t, err)
 	require.Contains(t, page, "| update | 1m | 64 × 64 | 20,480 (16,384–24,576) | 10,240 (10,240–10,240) | — | **2.00** | ≥ 1.4: met | — |")
+	require.Contains(t, page, "| 10m | 16 | 16 + 128 | 20,480 (20,480–20,480) | 4,096 (4,096–4,096) | **5.00** | ≥ 3: met | "+
+		"40,960 (40,960–40,960) | 10.0 | — | — |")
 	require.Contains(t, page, "| kernels | a/b |", "a bar would end the cell")
 	require.Contains(t, page, "| runs taken again for that | 1 |")
 	require.Contains(t, page, "Shares are of the best that either has shown, 210 GFLOPS and 20.0 GB/s.")

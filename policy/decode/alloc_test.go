@@ -17,9 +17,25 @@ import (
 func TestGenerateStepsAllocateNothing(t *testing.T) { //nolint:paralleltest // counts allocations
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
+	for _, precision := range []decode.Precision{decode.Float32, decode.BF16} {
+		set := kernel.Portable()
+		if precision == decode.BF16 {
+			set = bestSet(t)
+		}
+		for _, processors := range []int{1, 2} {
+			runtime.GOMAXPROCS(processors)
+			perStep := allocationsPerStep(t, set, precision)
+			t.Logf("%s on %d processors: %.2f allocations a step", precision, processors, perStep)
+			require.Less(t, perStep, 1.0)
+		}
+	}
+}
+
+func allocationsPerStep(t *testing.T, set *kernel.Set, precision decode.Precision) float64 {
+	t.Helper()
 	config := small()
 	config.Vocab = narrow{}.Vocab()
-	engine, err := decode.New(randomParams(t, config), narrow{token.Arithmetic()}, kernel.Portable(), decode.Options{})
+	engine, err := decode.New(randomParams(t, config), narrow{token.Arithmetic()}, set, decode.Options{Precision: precision})
 	require.NoError(t, err)
 	allocations := func(maxTokens int) float64 {
 		reqs := make([]decode.Request, 40)
@@ -40,11 +56,6 @@ func TestGenerateStepsAllocateNothing(t *testing.T) { //nolint:paralleltest // c
 		return float64(end.Mallocs-start.Mallocs) / calls
 	}
 	const few, many = 20, 60
-	for _, processors := range []int{1, 2} {
-		runtime.GOMAXPROCS(processors)
-		allocations(many)
-		perStep := (allocations(many) - allocations(few)) / (many - few)
-		t.Logf("%d processors: %.2f allocations a step", processors, perStep)
-		require.Less(t, perStep, 1.0)
-	}
+	allocations(many)
+	return (allocations(many) - allocations(few)) / (many - few)
 }
