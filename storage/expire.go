@@ -158,7 +158,8 @@ func (x *expiry) dropPartitions(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, "SELECT drop_run($1)", string(x.run.ID)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE iterations SET dropped = now() WHERE run_id = $1 AND dropped IS NULL AND status <> 'open'", string(x.run.ID))
+		_, err = tx.Exec(ctx, "UPDATE iterations SET dropped = now() WHERE run_id = $1 AND dropped IS NULL AND status <> 'open'",
+			string(x.run.ID))
 		return err
 	})
 }

@@ -89,8 +89,8 @@ func (t *Table) list() string {
 	return strings.Join(quoted, ", ")
 }
 
-// readTables are all tables of the schema but the migrations' own, each after those that it refers to. Partitioned ones refer to runs without a
-// foreign key: a run's partitions come with it.
+// readTables are all tables of the schema but the migrations' own, each after those that it refers to. Partitioned ones refer to runs
+// without a foreign key: a run's partitions come with it.
 func readTables(ctx context.Context, tx pgx.Tx) ([]Table, error) {
 	rows, err := tx.Query(ctx, `SELECT c.relname,
 			(SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a

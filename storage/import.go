@@ -24,7 +24,8 @@ type Import struct {
 // were exported.
 func (in Import) Import(ctx context.Context, url string) error {
 	if known := SchemaVersion(); in.Schema > known {
-		return fmt.Errorf("the record has schema version %d, from a newer hone than this one, which knows %d: %w", in.Schema, known, hone.ErrConflict)
+		return fmt.Errorf("the record has schema version %d, from a newer hone than this one, which knows %d: %w",
+			in.Schema, known, hone.ErrConflict)
 	}
 	config, err := pgx.ParseConfig(url)
 	if err != nil {

@@ -34,7 +34,8 @@ func (r Retention) Validate() error {
 		value int
 	}{{"weights", r.Weights}, {"optimisers", r.Optimisers}, {"iterations", r.Iterations}} {
 		if one.value < 0 {
-			faults = append(faults, fmt.Errorf("retention: %s %d, want the number that is kept, or 0 for all: %w", one.name, one.value, hone.ErrInvalid))
+			faults = append(faults, fmt.Errorf("retention: %s %d, want the number that is kept, or 0 for all: %w",
+				one.name, one.value, hone.ErrInvalid))
 		}
 	}
 	if r.Finished < 0 {
@@ -84,8 +85,8 @@ type Expired struct {
 // Empty tells whether the run lost nothing.
 func (e Expired) Empty() bool { return len(e.Weights)+len(e.Optimisers)+len(e.Iterations) == 0 }
 
-// Expire gives up what r doesn't keep, beside whatever is being trained, and says of which runs it gave up what; dry gives up nothing. Weights and
-// optimisers' states are only marked: [Store.Sweep] deletes content. Who reads what was given up gets [hone.ErrNotFound].
+// Expire gives up what r doesn't keep, beside whatever is being trained, and says of which runs it gave up what; dry gives up nothing.
+// Weights and optimisers' states are only marked: [Store.Sweep] deletes content. Who reads what was given up gets [hone.ErrNotFound].
 func (s *Store) Expire(ctx context.Context, r Retention, back Lookback, dry bool) ([]Expired, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err

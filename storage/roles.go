@@ -19,8 +19,8 @@ type Roles struct {
 	Worker, Reader string
 }
 
-// Grant gives the roles what each needs of the database at url and nothing else, as its owner; the schema must be this program's. Roles that
-// don't exist are made, without a right to log in, if the owner may do so. It can be repeated, and has to be after a migration.
+// Grant gives the roles what each needs of the database at url and nothing else, as its owner; the schema must be this program's. Roles
+// that don't exist are made, without a right to log in, if the owner may do so. It can be repeated, and has to be after a migration.
 func (r Roles) Grant(ctx context.Context, url string) error {
 	if r.Worker == "" || r.Reader == "" || r.Worker == r.Reader {
 		return fmt.Errorf("roles %q and %q: want two different names: %w", r.Worker, r.Reader, hone.ErrInvalid)

@@ -83,7 +83,8 @@ func TestLesserRolesAreHeldToTheirPart(t *testing.T) {
 			"DELETE FROM trajectories_" + strings.ReplaceAll(string(run), "-", ""),
 		},
 		roles.Reader: {
-			"INSERT INTO changes SELECT * FROM changes", "UPDATE runs SET status = 'failed'", "DELETE FROM runs", "SELECT open_run('" + string(run) + "')",
+			"INSERT INTO changes SELECT * FROM changes", "UPDATE runs SET status = 'failed'", "DELETE FROM runs",
+			"SELECT open_run('" + string(run) + "')",
 			"CREATE TABLE t (a int)", "SELECT pg_read_file('/etc/passwd')",
 		},
 	} {

@@ -111,7 +111,7 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 	flags.BoolVar(&a.json, "json", false, "write JSON, for scripts")
 	flags.BoolVar(&a.verbose, "verbose", false, "write the logs of all parts to standard error")
 	flags.StringVar(&a.logLevel, "log-level", "",
-		"write log lines of this level and above to standard error: debug, info, warn or error (default: warnings, to a file in the data directory)")
+		"write log lines of this level and above to standard error: debug, info, warn or error (default: warnings, to a file)")
 	flags.StringVar(&a.logFormat, "log-format", string(telemetry.FormatText), "form of log lines: text or json")
 	root.AddCommand(
 		a.trainCommand(), a.workerCommand(),

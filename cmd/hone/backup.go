@@ -19,11 +19,12 @@ func (a *app) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy the record and the weights of all runs to a folder, while they go on",
-		Long: `backup writes all of the database as it is at one instant, and the weights that it refers to, to a subfolder of DIR named after the time. Weights
-lie in DIR once for all backups, so that a further one copies what is new. It needs no program of PostgreSQL's, and may run beside workers.
+		Long: `backup writes all of the database as it is at one instant, and the weights that it refers to, to a subfolder of DIR named after the
+time. Weights lie in DIR once for all backups, so that a further one copies what is new. It needs no program of PostgreSQL's, and may
+run beside workers.
 
-The form is hone's own and is read by hone restore. Where a database is large, pg_dump and a copy of the weights' store, made after it, serve as
-well: the store may hold more than the database refers to, and never less, as long as no hone gc runs between the two.`,
+The form is hone's own and is read by hone restore. Where a database is large, pg_dump and a copy of the weights' store, made after it,
+serve as well: the store may hold more than the database refers to, and never less, as long as no hone gc runs between the two.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, s *servers, store *storage.Store) error {
@@ -48,8 +49,9 @@ func (a *app) restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore DIR",
 		Short: "Read a backup back into an empty data directory, or an empty database",
-		Long: `restore reads the newest backup in DIR back, or the one named by --backup, checks every digest, and brings the schema up to this program's. The
-database must be empty: that of a new --data-dir, or one of yours with --database-url. Nothing is changed where anything is damaged.
+		Long: `restore reads the newest backup in DIR back, or the one named by --backup, checks every digest, and brings the schema up to this
+program's. The database must be empty: that of a new --data-dir, or one of yours with --database-url. Nothing is changed where anything
+is damaged.
 
 Runs then go on from where the backup was taken, by the same commands, to the same bytes.`,
 		Args: cobra.ExactArgs(1),

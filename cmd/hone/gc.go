@@ -28,8 +28,9 @@ func (a *app) gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Give up what runs need not keep, and delete content that nothing refers to",
-		Long: `gc applies the retention of this database: it takes weights and optimisers' states from old versions and trajectories from old cycles, drops the
-trajectories of runs that ended long ago, and deletes content of the weights' store that nothing refers to and that is older than --grace.
+		Long: `gc applies the retention of this database: it takes weights and optimisers' states from old versions and trajectories from old cycles,
+drops the trajectories of runs that ended long ago, and deletes content of the weights' store that nothing refers to and that is older
+than --grace.
 
 Without settings everything is kept, and only content goes that no version refers to, such as that of an update which was killed before its
 commit. --save keeps the settings in the database, for every later gc; a single one may be changed for once without it. What is always kept:
@@ -45,7 +46,8 @@ It may run beside workers, and beside nothing but one gc or backup of the same d
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.keep.Weights, "weights", 0, "newest versions of each run that keep their weights; 0 keeps all")
-	flags.IntVar(&f.keep.Optimisers, "optimisers", 0, "newest versions that keep their optimiser's state, to go back to or fork from; 0 keeps all")
+	flags.IntVar(&f.keep.Optimisers, "optimisers", 0,
+		"newest versions that keep their optimiser's state, to go back to or fork from; 0 keeps all")
 	flags.IntVar(&f.keep.Iterations, "iterations", 0, "newest cycles that keep their trajectories; 0 keeps all")
 	flags.DurationVar(&f.keep.Finished, "finished", 0, "time after its end at which a run loses its trajectories, such as 720h; 0 is never")
 	flags.DurationVar(&f.grace, "grace", 24*time.Hour, "least age of content that is deleted")

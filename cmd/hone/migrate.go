@@ -15,10 +15,10 @@ func (a *app) migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring a database of yours up to this program, and give lesser roles what they need of it",
-		Long: `migrate brings the schema of the database at --database-url up to this program's, as the role that owns its tables. With --worker-role and
---reader-role it then gives these two what each needs and nothing else: workers read, add and move heads, and delete nothing; readers read.
-hone worker and hone train then use an address with the role of the worker; hone gc, restore and migrate that of the owner.
-Roles that don't exist are made without a right to log in: grant them to users, or let them log in with ALTER ROLE.
+		Long: `migrate brings the schema of the database at --database-url up to this program's, as the role that owns its tables. With
+--worker-role and --reader-role it then gives these two what each needs and nothing else: workers read, add and move heads, and delete
+nothing; readers read. hone worker and hone train then use an address with the role of the worker; hone gc, restore and migrate that of
+the owner. Roles that don't exist are made without a right to log in: grant them to users, or let them log in with ALTER ROLE.
 
 It can be run again, and has to be when hone is upgraded, before its workers are.`,
 		Args: cobra.NoArgs,
@@ -36,7 +36,8 @@ func (a *app) migrate(ctx context.Context, roles storage.Roles) error {
 		address = a.getenv("DATABASE_URL")
 	}
 	if address == "" {
-		return fmt.Errorf("migrate needs --database-url or DATABASE_URL; a private server's database is migrated by hone itself: %w", hone.ErrInvalid)
+		return fmt.Errorf("migrate needs --database-url or DATABASE_URL; a private server's database is migrated by hone itself: %w",
+			hone.ErrInvalid)
 	}
 	if err := storage.Migrate(ctx, address); err != nil {
 		return fmt.Errorf("database %s: %w", withoutPassword(address), err)

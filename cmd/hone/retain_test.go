@@ -34,7 +34,8 @@ func TestRunsAreScrapedBackedUpAndCollected(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	for _, line := range []string{
-		`hone_cycles_total\{.*\} \d`, `hone_kernel_seconds_total\{.*kernel="linear".*\} `, `hone_queue_workers\{kind="activity",task_queue="hone-train"\} 1`,
+		`hone_cycles_total\{.*\} \d`, `hone_kernel_seconds_total\{.*kernel="linear".*\} `,
+		`hone_queue_workers\{kind="activity",task_queue="hone-train"\} 1`,
 		`temporal_activity_execution_latency_seconds_count\{.*activity_type="RolloutShard".*\} `, `go_goroutines `,
 	} {
 		require.Regexp(t, `(?m)^`+line, string(text))

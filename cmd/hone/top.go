@@ -26,8 +26,9 @@ func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Show runs, what works on them, task queues and workers, live",
-		Long: `top shows, until q or Ctrl-C: the runs with their newest cycle, what is being done for those that go on, the backlogs of Temporal's task queues,
-and the workers that took work from them in the last minutes. Where standard output is no terminal, or with --once, it writes that once.`,
+		Long: `top shows, until q or Ctrl-C: the runs with their newest cycle, what is being done for those that go on, the backlogs of Temporal's
+task queues, and the workers that took work from them in the last minutes. Where standard output is no terminal, or with --once, it
+writes that once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if interval < leastInterval {

@@ -184,8 +184,10 @@ func newPacked(name string, tell func(digest string)) (*packed, error) {
 		return nil, err
 	}
 	p := &packed{file: f, sum: sha256.New(), tell: tell}
-	p.Writer, err = gzip.NewWriterLevel(io.MultiWriter(f, p.sum), gzip.BestSpeed)
-	return p, err
+	if p.Writer, err = gzip.NewWriterLevel(io.MultiWriter(f, p.sum), gzip.BestSpeed); err != nil {
+		return nil, fmt.Errorf("compress %s: %w", name, err)
+	}
+	return p, nil
 }
 
 // Close makes the file last.

@@ -48,7 +48,9 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	require.NoError(t, w.source.Store.PublishFirst(t.Context(), w.run, w.fence, storage.First{Version: w.version("0")}))
 	w.cycle(0)
-	_, err = w.source.Store.ForkRun(t.Context(), storage.Fork{Parent: w.run, Version: 1, Run: storage.NewRun{Name: "fork", Config: json.RawMessage(`{"a":1}`)}})
+	_, err = w.source.Store.ForkRun(t.Context(), storage.Fork{
+		Parent: w.run, Version: 1, Run: storage.NewRun{Name: "fork", Config: json.RawMessage(`{"a":1}`)},
+	})
 	require.NoError(t, err)
 	_, err = w.source.Store.SavePublication(t.Context(), storage.Publication{
 		Service: "math", Request: "r", State: storage.Published, Run: w.run, Version: 1, Details: json.RawMessage(`{}`),
@@ -111,7 +113,8 @@ func record(t *testing.T, address string) map[string]string {
 	all := make(map[string]string)
 	for _, table := range tables {
 		var text string
-		require.NoError(t, conn.QueryRow(t.Context(), "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM "+table+" t").Scan(&text))
+		query := "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM " + table + " t"
+		require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&text))
 		all[table] = text
 	}
 	return all

@@ -72,7 +72,9 @@ func Restore(ctx context.Context, dir, name string, t Target) (Summary, error) {
 	if err := sum.copyBlobs(ctx, there, t.Blobs, sum.Blobs); err != nil {
 		return sum, fmt.Errorf("restore %s: %w", from, err)
 	}
-	in := storage.Import{Schema: sum.Schema, Open: func(name string) (io.ReadCloser, error) { return openPacked(filepath.Join(from, name+extension)) }}
+	in := storage.Import{Schema: sum.Schema, Open: func(name string) (io.ReadCloser, error) {
+		return openPacked(filepath.Join(from, name+extension))
+	}}
 	for _, table := range sum.Tables {
 		in.Tables = append(in.Tables, table.Table)
 	}
