@@ -8,13 +8,19 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/telemetry"
@@ -166,4 +172,34 @@ func TestFormatsAndLevels(t *testing.T) {
 	_, err = telemetry.ParseLevel("loud")
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	require.ErrorContains(t, err, "loud")
+}
+
+// The exporter reads the process's own environment, so this test has it to itself.
+func TestSpansArriveAtACollector(t *testing.T) { //nolint:paralleltest // sets variables
+	arrived := make(chan string, 1)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		arrived <- r.URL.Path + " " + string(body)
+	}))
+	defer collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test-bench")
+	traces, err := telemetry.OpenTraces(t.Context(), telemetry.Build{Version: "v1"}, os.Getenv)
+	require.NoError(t, err)
+	interceptors, err := traces.Interceptors()
+	require.NoError(t, err)
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	tracer, ok := interceptors[0].(interceptor.WorkerInterceptor)
+	require.True(t, ok, "it also serves the workers made from the client")
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{tracer}})
+	env.RegisterActivityWithOptions(func() error { return nil }, activity.RegisterOptions{Name: "Rest"})
+	_, err = env.ExecuteActivity("Rest")
+	require.NoError(t, err)
+	require.NoError(t, traces.Close(t.Context()))
+	got := <-arrived
+	require.True(t, strings.HasPrefix(got, "/v1/traces "), got)
+	for _, text := range []string{"RunActivity:Rest", "service.name", "hone", "test-bench"} {
+		require.Contains(t, got, text)
+	}
 }
