@@ -302,11 +302,20 @@ func (m trainedModel) write(w io.Writer) {
 	s := m.Stats
 	fmt.Fprintf(w, "%d pairs, %d steps: loss %.4f in the first pass, %.4f in the last\n", s.Pairs, s.Steps, s.First.Loss, s.Last.Loss)
 	if h := s.HeldOut; h.Pairs > 0 {
-		spread := 196 * math.Sqrt(h.Accuracy*(1-h.Accuracy)/float64(h.Pairs))
-		fmt.Fprintf(w, "held out: %.1f%% of %d pairs the right way round (95%% interval +-%.1f), loss %.4f (ln 2 is 0.6931), margin %.2f\n",
-			100*h.Accuracy, h.Pairs, spread, h.Loss, h.Margin)
+		low, high := interval(h.Accuracy, h.Pairs)
+		fmt.Fprintf(w, "held out: %.1f%% of %d pairs the right way round (95%%: %.1f to %.1f), loss %.4f (ln 2 is 0.6931), margin %.2f\n",
+			100*h.Accuracy, h.Pairs, 100*low, 100*high, h.Loss, h.Margin)
 	} else {
 		fmt.Fprintln(w, "no pair was held out, so nothing is known of pairs that it has not seen")
 	}
 	fmt.Fprintf(w, "\nlayers:\n  - {layer: preference, weight: 0.1, preference: {model: %s, digest: %s}}\n", m.Model, m.Digest)
+}
+
+// interval holds a share of n with a probability of 95 %: Wilson 1927, doi:10.1080/01621459.1927.10502953, eq. 2.
+func interval(share float64, n int) (low, high float64) {
+	const z = 1.959964
+	size := float64(n)
+	center := (share + z*z/(2*size)) / (1 + z*z/size)
+	half := z / (1 + z*z/size) * math.Sqrt(share*(1-share)/size+z*z/(4*size*size))
+	return max(0, center-half), min(1, center+half)
 }

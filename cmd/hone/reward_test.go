@@ -68,6 +68,17 @@ layers:
 	require.Contains(t, c.err, "has the digest "+m.Digest)
 }
 
+// TestInterval holds Wilson's interval against values worked by hand: of 10 of 10 the lower end is n / (n + z^2).
+func TestInterval(t *testing.T) {
+	t.Parallel()
+	low, high := interval(1, 10)
+	require.InDelta(t, 0.7224672, low, 1e-6)
+	require.InDelta(t, 1, high, 1e-12)
+	low, high = interval(0.5, 100)
+	require.InDelta(t, 0.4038315, low, 1e-6)
+	require.InDelta(t, 0.5961685, high, 1e-6)
+}
+
 func TestRewardTrainRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
