@@ -36,9 +36,11 @@ func (i Inspector) Params(ctx context.Context, run hone.RunID, version int) (*po
 }
 
 // Preferences are pairs of a right and a wrong completion that a run stored, as its live scoring has them: up to perProblem of each
-// problem of an iteration, in their order; see [dpo.PairSamples]. Texts are read as a reward model reads them, and Each is given the pairs
-// of an iteration at a time.
-func (i Inspector) Preferences(ctx context.Context, run hone.RunID, perProblem int, each func(iteration int, pairs []dpo.Pair) error) error {
+// problem of an iteration, in their order; see [dpo.PairSamples]. Texts are read as a reward model reads them, and each is given the
+// pairs of an iteration at a time.
+func (i Inspector) Preferences(
+	ctx context.Context, run hone.RunID, perProblem int, each func(iteration int, pairs []dpo.Pair) error,
+) error {
 	s, err := i.activities.session(ctx, run)
 	if err != nil {
 		return err

@@ -154,7 +154,8 @@ layers:
     codetest: {file: program, command: [sh, program], wall_seconds: 20, cpu_seconds: 2}
   - {layer: resources, weight: 0.1, resources: {wall_seconds: 100, memory_mib: 0, span: 1}}
 `), 0o600))
-	lines, c := scoreLines(t, `{"problem":"Add.","tests":[{"stdin":"1 2","stdout":"3"}],"completion":"`+"```\\nread a b; echo $((a + b))\\n```"+`"}
+	lines, c := scoreLines(t, `{"problem":"Add.","tests":[{"stdin":"1 2","stdout":"3"}],"completion":"`+
+		"```\\nread a b; echo $((a + b))\\n```"+`"}
 {"problem":"Add.","tests":[{"stdin":"1 2","stdout":"3"}],"completion":"`+"```\\necho 4\\n```"+`","wall_seconds":1}
 {"problem":"Add.","tests":[{"stdin":"1 2"}],"completion":""}
 {"problem":"Add.","tests":[{"stdout":"3"}],"completion":"","memory_bytes":-1}
