@@ -23,7 +23,7 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e chaos deploy-check bench bench-engine bench-learning bench-search learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e chaos deploy-check bench bench-engine bench-learning bench-search bench-replay learn setup setup-test clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +104,11 @@ bench-learning: setup build ## ways to learn at equal generated tokens, hours, t
 bench-search: setup build ## ways to answer at equal generated tokens, with ARGS="-runs demo-1,demo-2,demo-3", to doc/bench/search.md
 	go build -o bin/bench-search ./bench/search
 	bin/bench-search $(ARGS)
+
+# A million trajectories take 5 GB of disk for the time of the measurement.
+bench-replay: ## scoring again from Postgres: speed and memory over a million stored trajectories (N=100000 for fewer)
+	GOGC=400 $(GOTEST) -run='^$$' -bench=Replay -benchtime=4x ./replay
+	GOGC=400 HONE_REPLAY_TRAJECTORIES=$(or $(N),1000000) $(GOTEST) -count=1 -timeout=1h -v -run=TestMillion ./replay
 
 learn: setup build ## learning benchmark: the demo with three seeds, then with noise for a reward (hours)
 	for seed in $(or $(SEEDS),1 2 3); do bin/hone train --preset demo --seed $$seed --run learn-$$seed $(ARGS); done

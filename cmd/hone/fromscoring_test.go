@@ -34,26 +34,32 @@ func sampledBy(t *testing.T, p place, run string) []string {
 func TestTrainingGoesOnFromAReplay(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	succeed(t, p.train("--cycles", "3", "--set", "prompts=12", "--set", "start.traces=100", "--set", "start.sft.epochs=1")...)
+	succeed(t, p.train("--cycles", "4", "--set", "start.traces=100", "--set", "start.sft.epochs=1")...)
 	before := sampledBy(t, p, "tiny-1")
 	on := func(args ...string) []string { return append(args, "--data-dir", p.dir) }
 
-	require.Contains(t, succeed(t, on("replay", "tiny-1", "--save")...), "294 trajectories, 0 changed")
+	require.Contains(t, succeed(t, on("replay", "tiny-1", "--save")...), "1032 trajectories, 0 changed")
 	mended := filepath.Join(filepath.Dir(p.config), "mended.yaml")
 	require.NoError(t, os.WriteFile(mended, []byte("step: 0.5\n"), 0o600))
 	changed := call(t, on("replay", "tiny-1", "--reward", mended, "--save")...)
 	require.Equal(t, exitChanged, changed.code, changed.err)
 	require.Contains(t, changed.out, "stored as scoring 2 of run tiny-1")
-	require.Contains(t, succeed(t, on("regenerate", "tiny-1")...), "294 of 294 trajectories of run tiny-1 are the same")
+	require.Contains(t, call(t, on("replay", "tiny-1", "--reward", mended, "--fresh", "3")...).out, "24 trajectories, ")
+	table := filepath.Join(filepath.Dir(p.config), "rows.parquet")
+	require.Equal(t, exitChanged, call(t, on("replay", "tiny-1", "--reward", mended, "--parquet", table)...).code)
+	rows, err := os.ReadFile(table)
+	require.NoError(t, err)
+	require.Equal(t, "PAR1", string(rows[:4]))
+	require.Contains(t, succeed(t, on("regenerate", "tiny-1")...), "1032 of 1032 trajectories of run tiny-1 are the same")
 
 	train := func(name string) []string {
 		return on("train", "--from-scoring", "tiny-1/2", "--run", name, "--cycles", "4", "--json")
 	}
 	all := events(t, succeed(t, train("whole")...))
 	whole := all[len(all)-1]
-	require.Equal(t, 4, whole.Version)
-	require.Contains(t, all[1].Text, "3 cycles take iterations 0 to 2 of run tiny-1 under its scoring 2, going on from its version 3; "+
-		"the samples are 3 to 3 updates old")
+	require.Equal(t, 3, whole.Version)
+	require.Contains(t, all[1].Text, "2 cycles take iterations 2 to 3 of run tiny-1 under its scoring 2, going on from its version 4; "+
+		"the samples are 2 to 2 updates old")
 
 	b := start(t, train("broken")...)
 	b.await(t, func(e event) bool { return e.Event == "cycle" })
@@ -64,12 +70,12 @@ func TestTrainingGoesOnFromAReplay(t *testing.T) {
 	requireNothingRemains(t, p.dir)
 	again := events(t, succeed(t, train("broken")...))
 	require.Equal(t, whole.Weights, again[len(again)-1].Weights)
-	require.Contains(t, succeed(t, on("regenerate", "broken")...), "392 of 392 trajectories of run broken are the same")
+	require.Contains(t, succeed(t, on("regenerate", "broken")...), "774 of 774 trajectories of run broken are the same")
 
 	var shown shownTrajectory
 	require.NoError(t, json.Unmarshal([]byte(succeed(t, on("show", "whole/1/5", "--json")...)), &shown))
-	require.Equal(t, "tiny-1/1/5", shown.TakenFrom)
-	require.Equal(t, 3, shown.Staleness)
+	require.Equal(t, "tiny-1/3/5", shown.TakenFrom)
+	require.Equal(t, 2, shown.Staleness)
 	sum := 0.0
 	for _, s := range shown.Steps {
 		sum += s.Reward
@@ -81,5 +87,5 @@ func TestTrainingGoesOnFromAReplay(t *testing.T) {
 	require.Equal(t, before, sampledBy(t, p, "tiny-1"), "the run that was replayed is as it was")
 	refuse(t, command(t, on("train", "--from-scoring", "tiny-1/7")...), "nothing under scoring 7")
 	refuse(t, command(t, on("train", "--from-scoring", "tiny-1")...), "want a run's name and a scoring")
-	refuse(t, command(t, on("train", "--from-scoring", "tiny-1/2", "--set", "ppo.importance.max_staleness=1")...), "up to 3 updates old")
+	refuse(t, command(t, on("train", "--from-scoring", "tiny-1/2", "--set", "ppo.importance.max_staleness=1")...), "up to 4 updates old")
 }

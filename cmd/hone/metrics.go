@@ -20,6 +20,13 @@ func layersOf(m map[string]float64) []activities.LayerMean {
 	for _, layer := range known {
 		take(layer)
 	}
+	notLayers := []string{"mean", "std", "shaping", "charge"} // of the rewards that the update read
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		layer, ok := strings.CutPrefix(name, "reward_")
+		if ok && !slices.Contains(known, layer) && !slices.Contains(notLayers, layer) {
+			take(layer)
+		}
+	}
 	return out
 }
 

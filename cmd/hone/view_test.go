@@ -36,6 +36,9 @@ func TestACycleIsOneLineWithItsBreakdown(t *testing.T) {
 	c.Left = 5*time.Minute + 20*time.Second
 	require.Equal(t, "cycle 12/80  reward 0.310 = correctness 0.350 + step -0.030 + efficiency -0.010  right 35%  kl 0.003  entropy 0.4  "+
 		"4.8 s  left 5m20s", c.String())
+	other := metricsOfACycle()
+	other["reward_thorough"] = 0.25
+	require.Equal(t, activities.LayerMean{Layer: "thorough", Mean: 0.25}, newCycle(11, 80, other).Layers[3], "after those that it knows")
 	require.InDelta(t, 40, c.SampleRate, 1e-9)
 	require.InDelta(t, 2000, c.TrainRate, 1e-9)
 	require.Equal(t, "cycle 1/2  reward 0.000  right 0%  kl 0  entropy 0  0.0 s", newCycle(0, 2, nil).String())
