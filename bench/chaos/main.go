@@ -29,6 +29,8 @@ type options struct {
 	spread, patience    time.Duration
 	diskMB              int
 	disk, clock, follow bool
+	// pin gives each worker that samples a processor of its own.
+	scale, pin bool
 }
 
 func main() {
@@ -67,6 +69,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	f.BoolVar(&o.disk, "disk", true, "let the disk run full, twice (needs the right to mount one)")
 	f.BoolVar(&o.clock, "clock", true, "step the database's clock, three times (needs libfaketime)")
 	f.BoolVar(&o.follow, "twin-after", false, "train the undisturbed run after the other instead of beside it")
+	f.BoolVar(&o.scale, "scale", false, "disturb nothing, and measure what a second worker process adds, each on a processor of its own")
 	if err := f.Parse(args); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -99,6 +102,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	if err := os.Chmod(o.dir, 0o755); err != nil { // for the account of Postgres
 		return err
+	}
+	if o.scale {
+		return scale(ctx, o, out)
 	}
 	var all []struck
 	began := time.Now()

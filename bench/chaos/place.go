@@ -133,7 +133,12 @@ func (p *place) begin(ctx context.Context) error {
 		return w
 	}
 	for i := range p.campaign.rollouts {
-		p.rollouts = append(p.rollouts, worker(i, fmt.Sprintf("rollout-%d", i+1), "rollout,reward"))
+		w := worker(i, fmt.Sprintf("rollout-%d", i+1), "rollout,reward")
+		if p.campaign.pin {
+			cmd := w.cmd
+			w.cmd = func(ctx context.Context) *exec.Cmd { return pinned(cmd(ctx), i) }
+		}
+		p.rollouts = append(p.rollouts, w)
 	}
 	for i := range p.campaign.learners {
 		p.learners = append(p.learners, worker(i, fmt.Sprintf("learner-%d", i+1), "learner"))
