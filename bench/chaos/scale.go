@@ -68,7 +68,7 @@ func (c *campaign) rate(ctx context.Context) (tokens float64, err error) {
 		JOIN (SELECT split_part(batch_key, '/', 2)::int AS iteration, max(created_at) AS stored FROM ingest_batches
 			WHERE batch_key LIKE 'rollout/%' GROUP BY 1) b USING (iteration)
 		WHERE iteration > 0`).Scan(&tokens)
-	return tokens, err //nolint:wrapcheck // it names what is wrong with the query
+	return tokens, err
 }
 
 // pinned makes a command run on one processor alone.
