@@ -63,7 +63,8 @@ func classifyCode(code string) error {
 	case "23505": // unique key
 		return hone.ErrConflict
 	case "40001", "40P01", "55P03", // serialization, deadlock, lock timeout
-		"57014",                   // statement timeout: the caller's own cancelling is seen in its context
+		"57014",          // statement timeout: the caller's own cancelling is seen in its context
+		"25P03", "57P05", // idle for too long: the process was stopped, or a clock was stepped
 		"57P01", "57P02", "57P03": // shutting down, crashed, starting up
 		return hone.ErrUnavailable
 	}

@@ -230,6 +230,7 @@ func translate(err error) error {
 	var app *temporal.ApplicationError
 	var missing *serviceerror.NotFound
 	var away *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
 	switch {
 	case errors.As(err, &app):
 		if sentinel := sentinelOf(app.Type()); sentinel != nil {
@@ -239,7 +240,7 @@ func translate(err error) error {
 		return errors.New(app.Message()) //nolint:err113 // what another process said
 	case errors.As(err, &missing):
 		return fmt.Errorf("%w: %w", err, hone.ErrNotFound)
-	case errors.As(err, &away):
+	case errors.As(err, &away), errors.As(err, &late), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", err, hone.ErrUnavailable)
 	case temporal.IsCanceledError(err):
 		return fmt.Errorf("cancelled: %w", context.Canceled)

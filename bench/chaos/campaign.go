@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -60,21 +61,18 @@ func (c *campaign) run(ctx context.Context) ([]struck, error) {
 		calm, err = c.twin(ctx)
 		return err
 	}
-	var group errgroup.Group
+	group, ctx := errgroup.WithContext(ctx)
 	if !c.follow {
 		group.Go(twin)
 	}
 	group.Go(func() (err error) {
-		strikes, stormy, err = c.storm(ctx)
+		if strikes, stormy, err = c.storm(ctx); err == nil && c.follow {
+			err = twin()
+		}
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return strikes, err
-	}
-	if c.follow {
-		if err := twin(); err != nil {
-			return strikes, err
-		}
 	}
 	for _, v := range []verdict{stormy, calm} {
 		if len(v.Faults) > 0 || v.Status != "succeeded" || v.Version != c.cycles {
@@ -102,10 +100,16 @@ func (c *campaign) twin(ctx context.Context) (verdict, error) {
 	}
 	data := filepath.Join(dir, "data")
 	args := append([]string{"train", "--config", file, "--run", c.name(), "--data-dir", data, "--json"}, c.seedFlag()...)
-	cmd := command(ctx, c.hone, args...)
-	said, err := cmd.CombinedOutput()
-	if err != nil {
-		return verdict{}, fmt.Errorf("undisturbed run: %w: %s", err, tail(said))
+	// Nobody disturbs it but the machine, which is busy: where the command gives up, it is typed again.
+	p := &process{name: "twin", once: true, log: logFile(dir, "twin"), cmd: func(ctx context.Context) *exec.Cmd {
+		return command(ctx, c.hone, args...)
+	}}
+	if err := p.supervise(ctx); err != nil {
+		return verdict{}, err
+	}
+	<-p.ended
+	if ctx.Err() != nil {
+		return verdict{}, context.Cause(ctx)
 	}
 	return c.verify(ctx, "--data-dir", data)
 }
@@ -203,7 +207,7 @@ func (c *campaign) strike(ctx context.Context, p *place, w *watcher) error {
 	}
 	before, _ := w.standing()
 	special := c.specials(p)
-	for n := c.done; n < c.kills; {
+	for n := c.done; n < c.kills && time.Now().Before(c.until); {
 		if over, err := c.moves(ctx, p, w, before); over || err != nil {
 			return err
 		}

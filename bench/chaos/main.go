@@ -21,12 +21,15 @@ import (
 
 // options are the command line.
 type options struct {
-	hone, dir, out      string
-	kills, cycles       int
-	rollouts, learners  int
-	shards, hosts       int
-	seed                uint64
-	spread, patience    time.Duration
+	hone, dir, out     string
+	kills, cycles      int
+	rollouts, learners int
+	shards, hosts      int
+	seed               uint64
+	spread, patience   time.Duration
+	most               time.Duration
+	// until is when strikes end, even if there were too few.
+	until               time.Time
 	diskMB              int
 	disk, clock, follow bool
 	// pin gives each worker that samples a processor of its own.
@@ -70,12 +73,17 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	f.BoolVar(&o.clock, "clock", true, "step the database's clock, three times (needs libfaketime)")
 	f.BoolVar(&o.follow, "twin-after", false, "train the undisturbed run after the other instead of beside it")
 	f.BoolVar(&o.scale, "scale", false, "disturb nothing, and measure what a second worker process adds, each on a processor of its own")
+	f.DurationVar(&o.most, "for", 0, "strike for so long at most, and let the run end then (default as long as it takes)")
 	if err := f.Parse(args); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if o.kills < 1 || o.cycles < 1 || o.rollouts < 1 || o.learners < 1 || o.shards < 1 || o.spread <= 0 {
 		return o, fmt.Errorf("%w: kills, cycles, shards, rollouts, learners and spread must be positive", errUsage)
 	}
+	if o.most <= 0 {
+		o.most = 1000 * time.Hour
+	}
+	o.until = time.Now().Add(o.most)
 	o.hone, err = filepath.Abs(o.hone)
 	return o, err
 }
@@ -108,7 +116,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	var all []struck
 	began := time.Now()
-	for number := 0; kills(all) < o.kills; number++ {
+	for number := 0; number == 0 || kills(all) < o.kills && time.Now().Before(o.until); number++ {
 		c := &campaign{options: o, number: number, out: out, done: kills(all)}
 		strikes, err := c.run(ctx)
 		all = append(all, strikes...)

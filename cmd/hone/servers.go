@@ -270,7 +270,11 @@ func (s *servers) Close(ctx context.Context) error {
 	if s.postgres != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
-		faults = append(faults, s.postgres.Stop(ctx))
+		if err := s.postgres.Stop(ctx); errors.Is(err, context.DeadlineExceeded) {
+			s.log.Warn("private Postgres was stopped at once: the machine is busy, and it recovers at its next start", "error", err)
+		} else {
+			faults = append(faults, err)
+		}
 	}
 	s.own.release()
 	return errors.Join(append(faults, s.file.Close())...)

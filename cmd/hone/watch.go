@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,7 +52,7 @@ func (w *watcher) watch(ctx context.Context) (workflows.TrainResult, error) {
 	}
 	ended := make(chan end, 1)
 	go func() {
-		result, err := w.flow.Wait(ctx)
+		result, err := w.wait(ctx)
 		ended <- end{result, err}
 	}()
 	w.cycles, w.shown, w.heard = max(w.head, 0), make(map[string]bool), time.Now()
@@ -71,6 +72,20 @@ func (w *watcher) watch(ctx context.Context) (workflows.TrainResult, error) {
 			if err := w.poll(ctx); err != nil {
 				return workflows.TrainResult{}, err
 			}
+		}
+	}
+}
+
+// wait waits for the run's end. Servers that are away, or too busy to answer, end nothing: the run goes on when they do.
+func (w *watcher) wait(ctx context.Context) (workflows.TrainResult, error) {
+	for {
+		result, err := w.flow.Wait(ctx)
+		if !errors.Is(err, hone.ErrUnavailable) || ctx.Err() != nil {
+			return result, err
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
 		}
 	}
 }
