@@ -14,13 +14,13 @@ import (
 type Plan struct {
 	// Cycles is the number of cycles of the whole run, >= 0. A run that has more already does no further ones.
 	Cycles int `json:"cycles" yaml:"cycles"`
-	// Shards is the number of activities that one cycle's rollout is divided into, >= 1. It is part of no result: the
+	// Shards is the number of activities that one cycle's rollout is divided into, in [1, 2000]. It is part of no result: the
 	// trajectories are the same however they are divided.
 	Shards int `json:"shards" yaml:"shards"`
 	// ShardSeconds makes shards take about so long each, >= 0: a cycle is divided by what the one before took, into Parallel to 16 times as many.
 	// The first has Shards, and so has every one at 0. Rounds after the first have at most as many as prompts.
 	ShardSeconds float64 `json:"shard_seconds,omitempty" yaml:"shard_seconds"`
-	// Parallel is how many shards or evaluations run at once, >= 1.
+	// Parallel is how many shards or evaluations run at once, in [1, 1000].
 	Parallel int `json:"parallel" yaml:"parallel"`
 	// Reissue gives a shard to a second worker once it takes so many times what half of its round's shards have taken in the median, >= 1.5; 0
 	// never does. It is part of no result.
@@ -71,6 +71,15 @@ func (p Plan) Validate() error {
 	atLeast("cycles", p.Cycles, 0)
 	atLeast("shards", p.Shards, 1)
 	atLeast("parallel", p.Parallel, 1)
+	for _, n := range []struct {
+		name        string
+		value, most int
+	}{{"shards", p.Shards, maxShards}, {"parallel", p.Parallel, maxParallel}} {
+		if n.value > n.most {
+			faults = append(faults, fmt.Errorf("plan: %s %d: want at most %d, which is what one workflow's history bears (doc/scale.md): %w",
+				n.name, n.value, n.most, hone.ErrInvalid))
+		}
+	}
 	if !(p.ShardSeconds >= 0) || math.IsInf(p.ShardSeconds, 0) {
 		faults = append(faults, fmt.Errorf("plan: shard_seconds %v: want a finite number of at least 0: %w", p.ShardSeconds, hone.ErrInvalid))
 	}
@@ -96,6 +105,13 @@ func (p Plan) Validate() error {
 	}
 	return errors.Join(faults...)
 }
+
+// What one workflow bears: its history may have 51,200 events, of which a shard takes 6, and as many if it is issued again; and 2,000
+// activities may be under way.
+const (
+	maxShards   = 2000
+	maxParallel = 1000
+)
 
 // maxNameLength bounds a run's name, in bytes.
 const maxNameLength = 100

@@ -30,6 +30,16 @@ func TestPlanNamesEveryFault(t *testing.T) {
 	}
 }
 
+func TestPlansStayWithinWhatAWorkflowBears(t *testing.T) {
+	t.Parallel()
+	p := workflows.DefaultPlan()
+	p.Shards, p.Parallel = 2000, 1000
+	require.NoError(t, p.Validate())
+	p.Shards, p.Parallel = 2001, 1001
+	require.ErrorContains(t, p.Validate(), "shards 2001: want at most 2000")
+	require.ErrorContains(t, p.Validate(), "parallel 1001: want at most 1000")
+}
+
 func TestRunNames(t *testing.T) {
 	t.Parallel()
 	for name, good := range map[string]bool{

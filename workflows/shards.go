@@ -63,7 +63,7 @@ func (t *training) shards() int {
 		return t.input.Plan.Shards
 	}
 	const most = 16
-	wanted := math.Round(min(last.Rollout.Seconds/target, float64(most*t.input.Plan.Parallel)))
+	wanted := math.Round(min(last.Rollout.Seconds/target, float64(most*t.input.Plan.Parallel), maxShards))
 	return max(t.input.Plan.Parallel, int(wanted))
 }
 
