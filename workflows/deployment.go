@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -67,7 +70,7 @@ func ReadDeployment(ctx context.Context, c client.Client, name string) (Deployme
 	if current := answer.Info.RoutingConfig.CurrentVersion; current != nil {
 		d.Current = current.BuildID
 	}
-	if next := answer.Info.RoutingConfig.RampingVersion; next != nil {
+	if next := answer.Info.RoutingConfig.RampingVersion; next != nil && answer.Info.RoutingConfig.RampingVersionPercentage > 0 {
 		d.Next, d.NextPercent = next.BuildID, float64(answer.Info.RoutingConfig.RampingVersionPercentage)
 	}
 	for _, v := range answer.Info.VersionSummaries {
@@ -76,16 +79,27 @@ func ReadDeployment(ctx context.Context, c client.Client, name string) (Deployme
 	return d, nil
 }
 
-// Promote gives percent of a deployment's work, in (0, 100], to a build; at 100 it becomes the current one. Workers of all its queues must have
-// come: a build whose workers lack one of the current build's is [hone.ErrInvalid].
+// Promote gives percent of a deployment's work, in (0, 100], to a build; at 100 it becomes the current one. Without workers of it at all of
+// hone's queues that work would wait, and it is [hone.ErrInvalid].
 func Promote(ctx context.Context, c client.Client, name, build string, percent float64) error {
 	if !(percent > 0 && percent <= 100) {
 		return fmt.Errorf("promote build %s of %s to %v %% of its work: want more than 0 and at most 100: %w", build, name, percent, hone.ErrInvalid)
 	}
+	if err := staffed(ctx, c, name, build); err != nil {
+		return fmt.Errorf("promote build %s of %s: %w", build, name, err)
+	}
+	before, err := ReadDeployment(ctx, c, name)
+	if err != nil {
+		return err
+	}
 	handle := c.WorkerDeploymentClient().GetHandle(name)
-	var err error
 	if percent == 100 {
 		_, err = handle.SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
+		if other := before.Next; err == nil && other != "" && other != build { // which would keep its share otherwise
+			_, err = handle.SetRampingVersion(ctx, client.WorkerDeploymentSetRampingVersionOptions{
+				BuildID: other, IgnoreMissingTaskQueues: true, AllowNoPollers: true,
+			})
+		}
 	} else {
 		_, err = handle.SetRampingVersion(ctx, client.WorkerDeploymentSetRampingVersionOptions{BuildID: build, Percentage: float32(percent)})
 	}
@@ -95,6 +109,26 @@ func Promote(ctx context.Context, c client.Client, name, build string, percent f
 	}
 	if err != nil {
 		return fmt.Errorf("promote build %s of %s: %w", build, name, translate(err))
+	}
+	return nil
+}
+
+// alive is how long ago a worker asked for work at most, a minute being how long it waits for an answer.
+const alive = 90 * time.Second
+
+// staffed makes sure that a build's workers ask for work at all of hone's queues.
+func staffed(ctx context.Context, c client.Client, name, build string) error {
+	for _, queue := range AllQueues() {
+		answer, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+		if err != nil {
+			return translate(err)
+		}
+		if !slices.ContainsFunc(answer.GetPollers(), func(p *taskqueuepb.PollerInfo) bool {
+			of := p.GetDeploymentOptions()
+			return of.GetDeploymentName() == name && of.GetBuildId() == build && time.Since(p.GetLastAccessTime().AsTime()) < alive
+		}) {
+			return fmt.Errorf("no worker of it asks for work at queue %s; start its workers first, of all roles: %w", queue, hone.ErrInvalid)
+		}
 	}
 	return nil
 }
