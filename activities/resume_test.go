@@ -132,10 +132,11 @@ func TestChangedDataSetIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "countdown.train: stored 8, given 9")
 	require.ErrorContains(t, err, `dataset: stored "`)
 
-	// The same configuration with other problems: a list of test puzzles that are kept out of training.
-	run := w.prepare(w.process(), "kept out", tiny()).Run
-	other := activities.New(activities.Deps{Store: w.store, Blobs: w.blobs, Kernels: w.set, Commit: "test", Yao: [][]int{{1, 2, 3, 4}}})
-	_, err = other.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	// The same configuration with other problems: a list of test puzzles that are kept out of training. A process that has a list also
+	// serves runs that were created without one, and not the other way about.
+	listed := activities.New(activities.Deps{Store: w.store, Blobs: w.blobs, Kernels: w.set, Commit: "test", Yao: [][]int{{1, 2, 3, 4}}})
+	run := w.prepare(listed, "kept out", tiny()).Run
+	_, err = w.process().SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	require.ErrorContains(t, err, "run kept out was trained on problems with digest")
 }
