@@ -91,7 +91,7 @@ func (j Job) changes(set []Setting) ([]storage.Change, error) {
 		case slices.ContainsFunc(set[:i], func(o Setting) bool { return o.Key == s.Key }):
 			fault("%s is given twice", s.Key)
 		case !changeable(s.Key):
-			fault("%s can't change within a run, only %s can; a fork of the run may have another", s.Key, strings.Join(Changeable(), ", "))
+			fault("%s can't change within a run; a fork of the run may have another", s.Key)
 		case known && equalJSON(old, s.Value):
 			fault("%s is %s already", s.Key, s.Value)
 		default:

@@ -90,7 +90,7 @@ func TestChangesThatMakeNoSenseAreRefused(t *testing.T) {
 	w := setup(t)
 	run := w.started("steady", tiny())
 	for name, x := range map[string]struct{ key, value, says string }{
-		"what deals the problems":      {"prompts", "8", "prompts can't change within a run, only dpo.loss.beta"},
+		"what deals the problems":      {"prompts", "8", "prompts can't change within a run; a fork of the run may have another"},
 		"what shapes the policy":       {"policy.width", "64", "policy.width can't change within a run"},
 		"no setting":                   {"ppo.learning_rat", "1", "ppo.learning_rat can't change"},
 		"no setting below a group":     {"ppo.guard.luck", "1", `unknown field "luck"`},

@@ -211,10 +211,14 @@ func update[T any](ctx context.Context, c client.Client, run, name string, args 
 	if err == nil {
 		err = handle.Get(ctx, &answer)
 	}
-	if err != nil {
-		return none, fmt.Errorf("%s run %s: %w", name, run, translate(err))
+	if err == nil {
+		return answer, nil
 	}
-	return answer, nil
+	err = translate(err)
+	if strings.Contains(err.Error(), " run "+run) { // what refused it says already what it refused
+		return none, err
+	}
+	return none, fmt.Errorf("%s run %s: %w", name, run, err)
 }
 
 // Cancel asks a run to end at once, as cancelled. The cycle under way is lost; what it stored stays for the next execution.

@@ -278,9 +278,9 @@ func (a *app) showSchedule(ctx context.Context, store *storage.Store, v schedule
 		return nil
 	}
 	fmt.Fprintln(a.stdout)
-	rows := [][]string{{"attempt", "when", "state", "run", "version", "drift", "reason"}}
+	rows := [][]string{{"attempt", "when", "state", "run", "version", "drift"}}
 	for _, p := range v.Record {
-		row := []string{fmt.Sprint(p.Number), p.Created.Local().Format("2006-01-02 15:04"), string(p.State), "-", "-", driftOf(p), p.Reason}
+		row := []string{fmt.Sprint(p.Number), p.Created.Local().Format("2006-01-02 15:04"), string(p.State), "-", "-", driftOf(p)}
 		if p.Run != "" {
 			run, err := store.Run(ctx, p.Run)
 			if err != nil {
@@ -291,6 +291,9 @@ func (a *app) showSchedule(ctx context.Context, store *storage.Store, v schedule
 		rows = append(rows, row)
 	}
 	writeTable(a.stdout, rows)
+	for _, p := range v.Record {
+		fmt.Fprintf(a.stdout, "%d: %s\n", p.Number, p.Reason)
+	}
 	return nil
 }
 

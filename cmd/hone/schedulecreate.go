@@ -114,7 +114,7 @@ func (a *app) firstPolicy(ctx context.Context, store *storage.Store, f createFla
 	service := f.in.Tune.Service
 	use, err := store.InService(ctx, service)
 	switch {
-	case err == nil && f.run != "":
+	case err == nil && f.run != "" && use.Run != storage.RunIDOf(f.run):
 		return use, fmt.Errorf("service %s has a policy already; leave --run away to go on from it: %w", service, hone.ErrConflict)
 	case err == nil:
 		return use, nil

@@ -151,6 +151,10 @@ func (w *watcher) showCycles(ctx context.Context, p workflows.Progress) {
 				w.showEvaluations([]activities.Evaluation{newEvaluation(e)})
 			}
 		}
+		if len(metrics[i]) == 0 {
+			w.view.note(fmt.Sprintf("cycle %d/%d went back to an older version", i+1, p.Cycles))
+			continue
+		}
 		c := newCycle(i, p.Cycles, metrics[i])
 		if p.Last != nil && p.Last.Iteration == i {
 			c.Seconds = p.Last.Seconds
