@@ -51,7 +51,9 @@ func (t *training) borrow(ctx context.Context, r *request) (lender, error) {
 	if err != nil {
 		return l, err
 	}
-	first := activities.FromScoring{Run: l.run.Name, Scoring: r.scoring, From: l.iterations[0], To: l.iterations[len(l.iterations)-1], Version: -1}
+	first := activities.FromScoring{
+		Run: l.run.Name, Scoring: r.scoring, From: l.iterations[0], To: l.iterations[len(l.iterations)-1], Version: -1,
+	}
 	base := defaultConfig()
 	if !r.describes() {
 		first.Version = l.head

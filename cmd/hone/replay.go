@@ -44,8 +44,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Score stored trajectories again under another reward, and show what changes",
 		Long: `replay judges stored trajectories under the stack of --reward and compares with the scoring that the run was trained on, or, with
 --against, with a second stack. Trajectories are never changed; --save keeps the result as a scoring beside the live one, and a replay
-that was interrupted goes on when the same line is typed again. --fresh N asks about samples that nobody has trained on: N training problems,
-sampled anew by the run's newest policy, the same every time.
+that was interrupted goes on when the same line is typed again. --fresh N asks about samples that nobody has trained on: N training
+problems, sampled anew by the run's newest policy, the same every time.
 
 The exit code is 0 where nothing changed, 3 where something did, and 1 for an error.`,
 		Args: cobra.MaximumNArgs(1),

@@ -41,8 +41,8 @@ Ctrl-C, after kill -9, after a crash of the machine, the same command ends in th
 Presets: ` + strings.Join(presetNames(), ", ") + `. Fields are set by their path: --set ppo.kl_coef=0.02 --set plan.eval_every=5.
 An update learns by PPO, or as --set algorithm=rejection, dpo or supervised says.
 
---from-scoring RUN/N begins a new run on what run RUN sampled, under its scoring N (that of hone replay --save; 0 is the live one): a cycle an
-iteration, with the settings of RUN and the reward of the scoring, going on from RUN's newest version; --cycles beyond that sample.
+--from-scoring RUN/N begins a new run on what run RUN sampled, under its scoring N (that of hone replay --save; 0 is the live one): a cycle
+an iteration, with the settings of RUN and the reward of the scoring, going on from RUN's newest version; --cycles beyond that sample.
 --set from_scoring.from=10 and from_scoring.to=19 choose iterations, from_scoring.version=0 the version to begin with. With --preset or
 --config the new run makes a supervised start of its own. Run RUN stays as it is.`,
 		Args: cobra.NoArgs,
