@@ -1,6 +1,9 @@
 package rollout_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,14 +21,31 @@ import (
 // what is measured is the rate, not a task.
 func million(b *testing.B, cfg rollout.Config) (*rollout.Roller, []rollout.Slot) {
 	b.Helper()
+	return untrained(b, policy.Preset1M, cfg)
+}
+
+// untrained is a roller over a preset of that name with random weights.
+func untrained(b *testing.B, preset string, cfg rollout.Config) (*rollout.Roller, []rollout.Slot) {
+	b.Helper()
+	return over(b, untrainedDecoder(b, preset), cfg)
+}
+
+func untrainedDecoder(b *testing.B, preset string) rollout.Decoder {
+	b.Helper()
 	set, err := kernel.Open()
 	require.NoError(b, err)
-	shape, err := policy.Preset(policy.Preset1M, token.Arithmetic().Vocab())
+	shape, err := policy.Preset(preset, token.Arithmetic().Vocab())
 	require.NoError(b, err)
 	params, err := policy.Init(shape, 1)
 	require.NoError(b, err)
 	decoder, err := decode.New(params, token.Arithmetic(), set, decode.Options{})
 	require.NoError(b, err)
+	return decoder
+}
+
+// over is a roller over a decoder, with 32 problems for it.
+func over(b *testing.B, decoder rollout.Decoder, cfg rollout.Config) (*rollout.Roller, []rollout.Slot) {
+	b.Helper()
 	game, err := game24.New(game24.DefaultConfig())
 	require.NoError(b, err)
 	roller, err := rollout.New(decoder, token.Arithmetic(), game, cfg)
@@ -37,6 +57,20 @@ func million(b *testing.B, cfg rollout.Config) (*rollout.Roller, []rollout.Slot)
 		slots = append(slots, rollout.Slot{Problem: p, Index: i})
 	}
 	return roller, slots
+}
+
+// lines ends what a decoder writes with a line's end, so that states without a meaning can be gone on from.
+type lines struct{ rollout.Decoder }
+
+func (l lines) Generate(ctx context.Context, requests []decode.Request) ([]decode.Result, error) {
+	out, err := l.Decoder.Generate(ctx, requests)
+	end, encodeErr := token.Arithmetic().Encode("\n")
+	for i := range out {
+		if n := len(out[i].Tokens); n > 0 {
+			out[i].Tokens[n-1], out[i].Finish, out[i].Stopped = end[0], hone.FinishLength, true
+		}
+	}
+	return out, errors.Join(err, encodeErr)
 }
 
 func BenchmarkSample(b *testing.B) {
@@ -73,4 +107,24 @@ func BenchmarkSearch(b *testing.B) {
 	}
 	b.ReportMetric(float64(tokens)/b.Elapsed().Seconds(), "tokens/s")
 	b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
+}
+
+// BenchmarkLeaves grows one tree over the 10M preset with so many walks under way at once. Candidates are drawn anew for each state, so
+// that a simulation is an evaluation.
+func BenchmarkLeaves(b *testing.B) {
+	for _, leaves := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprintf("leaves=%d", leaves), func(b *testing.B) {
+			cfg := rollout.DefaultConfig()
+			cfg.MaxTokens, cfg.Search.StepTokens, cfg.Search.Candidates = 64, 8, 2
+			cfg.Search.Tree.Simulations, cfg.Search.Tree.Leaves, cfg.Search.LengthNormalised = 192, leaves, true
+			roller, slots := over(b, lines{untrainedDecoder(b, policy.Preset10M)}, cfg)
+			simulations := 0
+			for b.Loop() {
+				out, err := roller.Search(b.Context(), rollout.SearchInput{Slots: slots[:1]})
+				require.NoError(b, err)
+				simulations += out[0].Work.Simulations
+			}
+			b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
+		})
+	}
 }

@@ -109,8 +109,12 @@ func write(dir string, records []record) error {
 Written by ` + "`make bench-search`" + `. The same policies answer the same problems by every way, within the same number of generated
 tokens a problem, those of dropped candidates included. Cells are the share of right answers in percent, mean ± standard deviation
 (n - 1) over runs; then the tokens generated for each problem solved; then seconds a problem, all problems of a split answered
-together. Greedy decoding has one length and takes no budget. In tables named verified a way checks each finished answer as it is
-found and stops at a right one.
+together. Greedy decoding has one length and takes no budget.
+
+In tables named verified every way but greedy decoding and the majority has the same verifier, which is asked about finished answers
+alone and says right or wrong; a problem is done at the first right one, and all tokens written until then count. So best-of-n is right
+where any of its samples is. In the other tables no verifier takes part, and the value head chooses among the answers. No way is told
+what can still be solved: a search knows of dead ends what its own lines came to.
 `)
 	for _, c := range compare(records) {
 		if err := c.draw(filepath.Join(dir, "search-"+c.name()+".png")); err != nil {
