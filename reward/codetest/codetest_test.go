@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 func shell() codetest.Config {
 	return codetest.Config{
 		File: "program", Command: []string{"sh", "program"}, AssertCommand: []string{"sh", "-s"}, Done: "echo; echo {token}",
-		CPU: 1, Wall: 10, Output: 16,
+		CPU: 1, Wall: 120, Output: 16,
 	}
 }
 

@@ -56,7 +56,7 @@ func TestHacksAreCaught(t *testing.T) {
 	}}
 	programs := stack.Config{Layers: []stack.LayerConfig{
 		{Layer: "codetest", Weight: 1, Codetest: &codetest.Config{
-			File: "program", Command: []string{"sh", "program"}, AssertCommand: []string{"sh", "-s"}, Done: "echo; echo {token}", CPU: 1, Wall: 3,
+			File: "program", Command: []string{"sh", "program"}, AssertCommand: []string{"sh", "-s"}, Done: "echo; echo {token}", CPU: 1, Wall: 6,
 		}},
 		{Layer: "step", Weight: 0.1},
 	}}

@@ -244,7 +244,11 @@ func (k *keeper) sweep() {
 		} else {
 			_ = unix.Kill(-1, unix.SIGKILL) // all of the namespace but this, its first process
 		}
-		if _, err := unix.Wait4(-1, nil, unix.WALL, nil); errors.Is(err, unix.ECHILD) {
+		_, err := unix.Wait4(-1, nil, unix.WALL, nil)
+		for pid := 1; pid > 0; { // there may be thousands
+			pid, _ = unix.Wait4(-1, nil, unix.WALL|unix.WNOHANG, nil)
+		}
+		if errors.Is(err, unix.ECHILD) {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -84,19 +85,36 @@ func Run(ctx context.Context, p Program, cases []Case) ([]Result, error) {
 }
 
 // isolate asks for the namespaces. The account is whom the program shall be: root is itself and nobody, so that limits count for the
-// program and no file is its own; others can be mapped to themselves alone.
+// program and no file is its own; others, and the root of a container that knows no nobody, can be mapped to themselves alone. (Where that
+// root stands for the system's, as under unshare -r, the kernel doesn't limit its processes: what is left is the limit of time.)
 func isolate(attr *syscall.SysProcAttr) (account int) {
 	attr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC |
 		syscall.CLONE_NEWUTS
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	if os.Getuid() != 0 {
+	if os.Getuid() != 0 || !mapped("/proc/self/uid_map", nobody) || !mapped("/proc/self/gid_map", nobody) {
 		return 0
 	}
 	attr.UidMappings = append(attr.UidMappings, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
 	attr.GidMappings = append(attr.GidMappings, syscall.SysProcIDMap{ContainerID: nobody, HostID: nobody, Size: 1})
 	attr.GidMappingsEnableSetgroups = true
 	return nobody
+}
+
+// mapped tells whether the namespace of this process knows an account; the map's lines are a first account, whom it stands for, and a
+// count.
+func mapped(path string, account int) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		var first, outside, count int
+		if _, err := fmt.Sscan(line, &first, &outside, &count); err == nil && account >= first && account-first < count {
+			return true
+		}
+	}
+	return false
 }
 
 // talk starts the process in the middle and hears its replies.

@@ -30,7 +30,7 @@ func program(text string) sandbox.Program {
 	return sandbox.Program{
 		Name: "program", Text: text, Optional: []string{"/bin", "/lib", "/lib64", "/usr"},
 		Limits: sandbox.Limits{
-			CPU: time.Second, Wall: 20 * time.Second, Memory: 512 << 20, Files: 1 << 20, Output: 1 << 16, Processes: 16,
+			CPU: time.Second, Wall: 2 * time.Minute, Memory: 512 << 20, Files: 1 << 20, Output: 1 << 16, Processes: 16,
 		},
 	}
 }
