@@ -26,6 +26,8 @@ type FromScoring struct {
 	// Version is the other run's policy version that is this run's version 0, with the moments of its optimiser. Divergence is measured from
 	// the other run's reference then. -1 is a supervised start of the run's own.
 	Version int `json:"version" yaml:"version"`
+	// Lag is by how many versions the other run's sampling was behind, >= 0: its rollout.staleness.
+	Lag int `json:"lag,omitempty" yaml:"lag"`
 }
 
 // Cycles is the number of cycles that sample nothing.
@@ -43,7 +45,7 @@ func (f FromScoring) Staleness(cycle int) int { return cycle + f.distance(f.From
 
 // distance is the number of updates between the version that sampled an iteration and this run's version 0.
 func (f FromScoring) distance(iteration int) int {
-	d := iteration - max(f.Version, 0)
+	d := max(0, iteration-f.Lag) - max(f.Version, 0)
 	return max(d, -d)
 }
 
@@ -68,9 +70,9 @@ func (f FromScoring) validate(j Job) error {
 		}
 		return errors.Join(faults...)
 	}
-	if f.Scoring < 0 || f.From < 0 || f.To < f.From || f.Version < -1 {
-		fault("scoring %d, iterations %d to %d, version %d: want at least 0, a range from 0 on, and at least -1",
-			f.Scoring, f.From, f.To, f.Version)
+	if f.Scoring < 0 || f.From < 0 || f.To < f.From || f.Version < -1 || f.Lag < 0 {
+		fault("scoring %d, iterations %d to %d, version %d, lag %d: want at least 0, a range from 0 on, at least -1, and at least 0",
+			f.Scoring, f.From, f.To, f.Version, f.Lag)
 	}
 	if j.Cycles < f.Cycles() {
 		fault("cycles %d: iterations %d to %d take a cycle each, want at least %d", j.Cycles, f.From, f.To, f.Cycles())
@@ -132,6 +134,9 @@ func (s *session) checkLender(ctx context.Context) error {
 		if strings.HasPrefix(c.Key, "rollout.sampling.") || strings.HasPrefix(c.Key, "temperature.") {
 			fault("run %s samples with another %s from cycle %d on; want iterations before that", f.Run, c.Key, c.Iteration)
 		}
+	}
+	if a, b := lender.Rollout.Staleness, f.Lag; a != b {
+		fault("lag %d: run %s has rollout.staleness %d; want the same, since the age of samples is counted by it", b, f.Run, a)
 	}
 	if copied := lender.FromScoring.Cycles(); f.From < copied {
 		fault("iterations 0 to %d of run %s are copies of run %s's; take them from there, or from %d on",

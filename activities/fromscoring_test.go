@@ -197,6 +197,9 @@ func TestFromScoringRefusesWhatDoesNotFit(t *testing.T) {
 			j.FromScoring.To, j.FromScoring.From, j.PPO.Importance.MaxStaleness = 3, 1, 9
 		},
 		"version 4": func(j *activities.Job) { j.FromScoring.Version, j.PPO.Importance.MaxStaleness = 4, 9 },
+		"run source has rollout.staleness 0": func(j *activities.Job) {
+			j.FromScoring.Lag, j.PPO.Importance.MaxStaleness = 1, 9
+		},
 		"no run is": func(j *activities.Job) { j.FromScoring.Run = "" },
 	} {
 		job := from(source, mended, good)
@@ -216,6 +219,7 @@ func TestStalenessIsTheUpdatesBetweenSamplerAndLearner(t *testing.T) {
 		"[10 10 10]": {Run: "a", From: 0, To: 2, Version: 10},
 		"[0 2 4]":    {Run: "a", From: 5, To: 7, Version: 5},
 		"[3 5 7]":    {Run: "a", From: 3, To: 5, Version: -1},
+		"[5 6 6]":    {Run: "a", From: 0, To: 2, Version: 5, Lag: 1},
 		"[]":         {},
 	} {
 		got := []int{}

@@ -53,6 +53,7 @@ func (t *training) borrow(ctx context.Context, r *request) (lender, error) {
 	}
 	first := activities.FromScoring{
 		Run: l.run.Name, Scoring: r.scoring, From: l.iterations[0], To: l.iterations[len(l.iterations)-1], Version: -1,
+		Lag: l.job.Rollout.Staleness,
 	}
 	base := defaultConfig()
 	if !r.describes() {
@@ -122,7 +123,7 @@ func (t *training) lenderConfig(ctx context.Context, l lender, scoring int) (con
 		c = *last
 	}
 	c.Job, c.Plan.Cycles = l.job, sameCycles
-	c.FromScoring = activities.FromScoring{}
+	c.FromScoring, c.Rollout.Staleness = activities.FromScoring{}, 0
 	if scoring == storage.LiveScoring {
 		return c, nil
 	}
