@@ -21,8 +21,8 @@ type Deps struct {
 	Store   *storage.Store
 	Blobs   blob.Store
 	Kernels *kernel.Set
-	// Yao is the list of Game of 24 puzzles that are kept for evaluation beside the held-out ones, for jobs that don't hold it themselves; empty
-	// where it isn't at hand.
+	// Yao is the list of Game of 24 puzzles that are kept for evaluation beside the held-out ones, for jobs that don't hold it themselves;
+	// empty where it isn't at hand.
 	Yao [][]int
 	// Inspect keeps a file about a run for a person to look at, such as the batch of a step that was not finite; nil keeps nothing.
 	Inspect func(run hone.RunID, name string, content []byte) error

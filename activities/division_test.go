@@ -23,7 +23,9 @@ func TestCycleGoesOnUnderAnotherDivision(t *testing.T) {
 		return run
 	}
 	want := w.cycle(begin("straight"), 0, 1, 1, w.process).Manifest
-	for name, shards := range map[string][2]int{"more shards": {2, 5}, "fewer shards": {5, 2}, "one shard": {4, 1}, "more than prompts": {3, 20}} {
+	for name, shards := range map[string][2]int{
+		"more shards": {2, 5}, "fewer shards": {5, 2}, "one shard": {4, 1}, "more than prompts": {3, 20},
+	} {
 		run := begin(name)
 		_, err := w.process().RolloutShard(t.Context(), activities.RolloutShardInput{Run: run, Shard: 1, Shards: shards[0]})
 		require.NoError(t, err)

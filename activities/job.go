@@ -123,7 +123,8 @@ func (j Job) Validate() error {
 		fault("rollout: precision bf16 samples from another policy than ppo trains: ppo.importance.truncate is 0, want 1 or more, such as 2")
 	}
 	if k := j.Rollout.Staleness; k > j.PPO.Importance.MaxStaleness && cmp.Or(j.Algorithm, AlgorithmPPO) == AlgorithmPPO {
-		fault("rollout: staleness %d: ppo.importance.max_staleness is %d, so that nothing that was sampled would be learned from: want at least as much",
+		fault("rollout: staleness %d: ppo.importance.max_staleness is %d, so that nothing that was sampled would be learned from: "+
+			"want at least as much",
 			k, j.PPO.Importance.MaxStaleness)
 	}
 	if j.Rollout.Staleness > 0 && j.FromScoring.Run != "" {

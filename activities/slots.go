@@ -19,8 +19,8 @@ import (
 // own is the number of slots of a cycle's first round.
 func (s *session) own() int { return s.job.Prompts + s.searches() }
 
-// dealtBefore is the number of problems that the cycles before one have been dealt, given what moved with the version of its number. A cycle
-// that is sampled before that version is made has them at a fixed place: each before it counts with as many as it could have drawn.
+// dealtBefore is the number of problems that the cycles before one have been dealt, given what moved with the version of its number. A
+// cycle that is sampled before that version is made has them at a fixed place: each before it counts with as many as it could have drawn.
 func (s *session) dealtBefore(iteration int, before state) int {
 	if s.job.Rollout.Staleness > 0 {
 		return iteration * s.job.mostPrompts()

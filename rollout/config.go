@@ -23,8 +23,8 @@ type Config struct {
 	// 1 the groups that an update would leave out (those whose rewards are about the same) are made up for by further prompts.
 	TopUp float64 `json:"top_up,omitempty" yaml:"top_up"`
 	// Staleness is by how many versions the policy that samples a cycle may be behind the one that learns from it, in [0, 16]. At 0 every
-	// cycle is sampled by the newest policy, after the update before it. At k cycle i is sampled by version max(0, i-k), while the updates up to it
-	// go on; each cycle then has its problems at a fixed place of the deal, since how many the one before draws isn't known yet.
+	// cycle is sampled by the newest policy, after the update before it. At k cycle i is sampled by version max(0, i-k), while the updates
+	// up to it go on; each cycle then has its problems at a fixed place of the deal, since how many the one before draws isn't known yet.
 	Staleness int `json:"staleness,omitempty" yaml:"staleness"`
 	// Batch is the most sequences handed to the decoder in one call, >= 1; the samples of one prompt stay together even where
 	// they are more. It bounds memory and sets how often progress is reported.

@@ -175,7 +175,7 @@ func TestFormatsAndLevels(t *testing.T) {
 }
 
 // The exporter reads the process's own environment, so this test has it to itself.
-func TestSpansArriveAtACollector(t *testing.T) { //nolint:paralleltest // sets variables
+func TestSpansArriveAtACollector(t *testing.T) {
 	arrived := make(chan string, 1)
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

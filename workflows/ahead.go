@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"fmt"
+
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -41,7 +43,10 @@ func (t *training) sampled(ctx workflow.Context, cycle *Cycle) error {
 	err := first.done.Get(ctx, nil)
 	*cycle = first.cycle
 	t.begun = t.begun[1:]
-	return err
+	if err != nil {
+		return fmt.Errorf("sample cycle %d: %w", cycle.Iteration, err)
+	}
+	return nil
 }
 
 // lookAhead begins the cycles that may be sampled while the one under way is learned from, unless the run is about to do something else.
@@ -95,7 +100,7 @@ func (t *training) abandon(ctx workflow.Context) {
 }
 
 // show is the phase that a cycle's sampling is in, which is the run's while nothing else is waited for.
-func (t *training) show(cycle *Cycle, phase Phase) {
+func (t *training) show(phase Phase) {
 	if t.staleness == 0 || t.state.Phase == PhaseRollout || t.state.Phase == PhaseScore {
 		t.state.Phase = phase
 	}

@@ -97,7 +97,7 @@ func (t *training) sample(ctx workflow.Context, cycle *Cycle) error {
 		if err := t.rollout(ctx, round, cycle); err != nil {
 			return err
 		}
-		t.show(cycle, PhaseScore)
+		t.show(PhaseScore)
 		cycle.Score = activities.ScoreOutput{}
 		where := call{QueueReward, time.Hour, fmt.Sprintf("cycle %d: score%s", cycle.Iteration, roundName(round))}
 		err := workflow.ExecuteActivity(where.context(ctx), t.act.Score, activities.ScoreInput{

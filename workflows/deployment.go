@@ -83,7 +83,8 @@ func ReadDeployment(ctx context.Context, c client.Client, name string) (Deployme
 // hone's queues that work would wait, and it is [hone.ErrInvalid].
 func Promote(ctx context.Context, c client.Client, name, build string, percent float64) error {
 	if !(percent > 0 && percent <= 100) {
-		return fmt.Errorf("promote build %s of %s to %v %% of its work: want more than 0 and at most 100: %w", build, name, percent, hone.ErrInvalid)
+		return fmt.Errorf("promote build %s of %s to %v %% of its work: want more than 0 and at most 100: %w",
+			build, name, percent, hone.ErrInvalid)
 	}
 	if err := staffed(ctx, c, name, build); err != nil {
 		return fmt.Errorf("promote build %s of %s: %w", build, name, err)
@@ -103,8 +104,7 @@ func Promote(ctx context.Context, c client.Client, name, build string, percent f
 	} else {
 		_, err = handle.SetRampingVersion(ctx, client.WorkerDeploymentSetRampingVersionOptions{BuildID: build, Percentage: float32(percent)})
 	}
-	var early *serviceerror.FailedPrecondition
-	if errors.As(err, &early) {
+	if _, early := errors.AsType[*serviceerror.FailedPrecondition](err); early {
 		err = fmt.Errorf("%w: %w", err, hone.ErrInvalid)
 	}
 	if err != nil {
@@ -124,8 +124,9 @@ func staffed(ctx context.Context, c client.Client, name, build string) error {
 			return translate(err)
 		}
 		if !slices.ContainsFunc(answer.GetPollers(), func(p *taskqueuepb.PollerInfo) bool {
-			of := p.GetDeploymentOptions()
-			return of.GetDeploymentName() == name && of.GetBuildId() == build && time.Since(p.GetLastAccessTime().AsTime()) < alive
+			of, asked := p.GetDeploymentOptions(), p.GetLastAccessTime().AsTime()
+			return of.GetDeploymentName() == name && of.GetBuildId() == build &&
+				time.Since(asked) < alive //nolint:forbidigo // an operator's question, which no workflow repeats
 		}) {
 			return fmt.Errorf("no worker of it asks for work at queue %s; start its workers first, of all roles: %w", queue, hone.ErrInvalid)
 		}

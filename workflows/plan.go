@@ -17,8 +17,8 @@ type Plan struct {
 	// Shards is the number of activities that one cycle's rollout is divided into, in [1, 2000]. It is part of no result: the
 	// trajectories are the same however they are divided.
 	Shards int `json:"shards" yaml:"shards"`
-	// ShardSeconds makes shards take about so long each, >= 0: a cycle is divided by what the one before took, into Parallel to 16 times as many.
-	// The first has Shards, and so has every one at 0. Rounds after the first have at most as many as prompts.
+	// ShardSeconds makes shards take about so long each, >= 0: a cycle is divided by what the one before took, into Parallel to 16 times as
+	// many. The first has Shards, and so has every one at 0. Rounds after the first have at most as many as prompts.
 	ShardSeconds float64 `json:"shard_seconds,omitempty" yaml:"shard_seconds"`
 	// Parallel is how many shards or evaluations run at once, in [1, 1000].
 	Parallel int `json:"parallel" yaml:"parallel"`

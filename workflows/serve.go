@@ -29,8 +29,8 @@ type Service struct {
 }
 
 // Serve takes work from Temporal until ctx ends, and then gives back what is unfinished: it takes nothing new, activities have s.Drain to
-// end by themselves and are then told to stop, and their next attempt goes to whoever serves next. It returns within a few seconds of that, nil
-// unless a worker could not start or failed for good.
+// end by themselves and are then told to stop, and their next attempt goes to whoever serves next. It returns within a few seconds of
+// that, nil unless a worker could not start or failed for good.
 func Serve(ctx context.Context, c client.Client, s Service) error {
 	queues := s.Queues
 	if len(queues) == 0 {

@@ -18,7 +18,7 @@ func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *
 	if round.Number > 0 {
 		shards = shards[:min(len(shards), round.To-round.From)]
 	}
-	t.show(cycle, PhaseRollout)
+	t.show(PhaseRollout)
 	t.state.ShardsDone, t.state.Shards = 0, len(shards)
 	p := &pace{factor: t.input.Plan.Reissue, shards: len(shards)}
 	err := each(ctx, len(shards), t.input.Plan.Parallel, func(ctx workflow.Context, shard int) error {
@@ -55,8 +55,8 @@ func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *
 	return nil
 }
 
-// shards is how many a cycle is divided into. By how fast the cycle before was, all its workers together: where they take their shards one by one,
-// faster ones take more of them.
+// shards is how many a cycle is divided into. By how fast the cycle before was, all its workers together: where they take their shards
+// one by one, faster ones take more of them.
 func (t *training) shards() int {
 	target, last := t.input.Plan.ShardSeconds, t.state.Last
 	if target == 0 || last == nil || last.Rollout.Seconds == 0 {

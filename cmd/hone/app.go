@@ -102,7 +102,8 @@ addresses given, it runs private servers of both for as long as it needs them.`,
 		"address of a Postgres of yours, postgres://... (default $DATABASE_URL, else a private server)")
 	flags.StringVar(&a.temporalAddress, "temporal-address", "",
 		"host:port of a Temporal of yours (default $TEMPORAL_ADDRESS, else a private server)")
-	flags.StringVar(&a.temporalSpace, "temporal-namespace", "", "Temporal's namespace (default $TEMPORAL_NAMESPACE, else "+defaultNamespace+")")
+	flags.StringVar(&a.temporalSpace, "temporal-namespace", "",
+		"Temporal's namespace (default $TEMPORAL_NAMESPACE, else "+defaultNamespace+")")
 	a.temporalTLS.register(flags)
 	flags.StringVar(&a.blobURL, "blob-url", "",
 		"where weights are: file:///path, s3://bucket, gs://bucket or azblob://container (default $HONE_BLOB_URL, else the data directory)")

@@ -21,9 +21,9 @@ func (a *app) deploymentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deployment [BUILD]",
 		Short: "Show the builds of the workers, or make one of them take over",
-		Long: `deployment shows which builds there are workers of (hone worker --build-id) and which of them takes work. With a build's id it makes
-that one take over: workers of both builds run, new work goes to the new one, and runs under way move to it at their next step, replaying
-what was decided so far. --ramp gives it a share of the work first. To go back, name the build before.`,
+		Long: `deployment shows which builds there are workers of (hone worker --build-id) and which of them takes work. With a build's id it
+makes that one take over: workers of both builds run, new work goes to the new one, and runs under way move to it at their next step,
+replaying what was decided so far. --ramp gives it a share of the work first. To go back, name the build before.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd.Context(), accessRead, func(ctx context.Context, s *servers, _ *storage.Store) error {

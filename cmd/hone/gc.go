@@ -28,9 +28,9 @@ func (a *app) gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Give up what runs need not keep, and delete content that nothing refers to",
-		Long: `gc applies the retention of this database: it takes weights and optimisers' states from old versions and trajectories from old cycles,
-drops the trajectories of runs that ended long ago, and deletes content of the weights' store that nothing refers to and that is older
-than --grace.
+		Long: `gc applies the retention of this database: it takes weights and optimisers' states from old versions and trajectories from old
+cycles, drops the trajectories of runs that ended long ago, and deletes content of the weights' store that nothing refers to and that is
+older than --grace.
 
 Without settings everything is kept, and only content goes that no version refers to, such as that of an update which was killed before its
 commit. --save keeps the settings in the database, for every later gc; a single one may be changed for once without it. What is always kept:

@@ -28,7 +28,7 @@ func TestRunsAreScrapedBackedUpAndCollected(t *testing.T) {
 		}
 		return e.Event == "cycle" && e.Cycle == 1
 	})
-	answer, err := http.Get(at) //nolint:noctx // the test's own
+	answer, err := http.Get(at)
 	require.NoError(t, err)
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)

@@ -40,7 +40,12 @@ func (a *app) rewardCommand() *cobra.Command {
 }
 
 // needsSubcommand is a command that does nothing by itself.
-func needsSubcommand(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+func needsSubcommand(cmd *cobra.Command, _ []string) error {
+	if err := cmd.Help(); err != nil {
+		return fmt.Errorf("help: %w", err)
+	}
+	return nil
+}
 
 func (a *app) rewardPairsCommand() *cobra.Command {
 	f := rewardFlags{}

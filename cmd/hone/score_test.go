@@ -146,8 +146,8 @@ layers:
 // TestScoreRunsPrograms scores programs in a shell, since every system has one, and what they took as measured elsewhere.
 func TestScoreRunsPrograms(t *testing.T) {
 	t.Parallel()
-	stack := filepath.Join(t.TempDir(), "stack.yaml")
-	require.NoError(t, os.WriteFile(stack, []byte(`
+	rewards := filepath.Join(t.TempDir(), "stack.yaml")
+	require.NoError(t, os.WriteFile(rewards, []byte(`
 layers:
   - layer: codetest
     weight: 1
@@ -160,7 +160,7 @@ layers:
 {"problem":"Add.","tests":[{"stdin":"1 2"}],"completion":""}
 {"problem":"Add.","tests":[{"stdout":"3"}],"completion":"","memory_bytes":-1}
 {"problem":"Add.","completion":""}
-`, "--task", "program", "--reward", stack)
+`, "--task", "program", "--reward", rewards)
 	if strings.Contains(c.out, "unavailable") {
 		t.Skip("no sandbox is to be had here: ", c.out)
 	}

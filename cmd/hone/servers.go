@@ -93,7 +93,8 @@ func (a *app) openServers(ctx context.Context, as role) (_ *servers, err error) 
 				d.path, a.propose("server"), hone.ErrUnavailable)
 		}
 		s.joined = &r
-		return s, s.join()
+		err := s.join()
+		return s, err
 	}
 	if s.own, s.joined, err = d.claim(ctx, as); err != nil {
 		return nil, err
@@ -271,7 +272,7 @@ func (s *servers) Close(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
 		if err := s.postgres.Stop(ctx); errors.Is(err, context.DeadlineExceeded) {
-			s.log.Warn("private Postgres was stopped at once: the machine is busy, and it recovers at its next start", "error", err)
+			s.log.WarnContext(ctx, "private Postgres was stopped at once: the machine is busy, and it recovers at its next start", "error", err)
 		} else {
 			faults = append(faults, err)
 		}

@@ -78,12 +78,12 @@ func (w *watched) options(o *client.Options) error {
 }
 
 // queues makes the backlogs of queues metrics.
-func (w *watched) queues(c client.Client, namespace string, names []string) error {
+func (w *watched) queues(ctx context.Context, c client.Client, namespace string, names []string) error {
 	if w == nil || w.metrics == nil {
 		return nil
 	}
 	return w.metrics.Register(&queueCollector{read: func() ([]workflows.Queue, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), checkPatience)
+		ctx, cancel := context.WithTimeout(ctx, checkPatience)
 		defer cancel()
 		return workflows.ReadQueues(ctx, c, namespace, names)
 	}})

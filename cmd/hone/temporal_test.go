@@ -150,7 +150,7 @@ func TestTemporalOfTheEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"other.example:7233", "here"}, []string{p.Address, p.Namespace}, "flags go first")
 	env["TEMPORAL_CONFIG_FILE"] = filepath.Join(t.TempDir(), "temporal.toml")
-	require.NoError(t, os.WriteFile(env["TEMPORAL_CONFIG_FILE"], []byte("[profile.default]\nadress = \"x\"\n"), 0o600))
+	require.NoError(t, os.WriteFile(env["TEMPORAL_CONFIG_FILE"], []byte("[profile.default]\nhost_address = \"x\"\n"), 0o600))
 	_, err = a.temporalProfile()
 	require.ErrorIs(t, err, hone.ErrInvalid)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,7 @@ func (s *screen) listen() {
 	key := make([]byte, 1)
 	for {
 		n, err := os.Stdin.Read(key)
-		if err != nil || n == 1 && strings.ContainsAny(string(key), "qQ\x03\x04") {
+		if err != nil || n == 1 && bytes.ContainsAny(key, "qQ\x03\x04") {
 			close(s.quit)
 			return
 		}

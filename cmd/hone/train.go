@@ -142,7 +142,8 @@ func (f trainFlags) request() (request, error) {
 	if r.lenderName != "" { // what is missing is in the other run's record
 		return r, nil
 	}
-	return r, r.validate()
+	err := r.validate()
+	return r, err
 }
 
 // complete fills in the cycles of a new run.

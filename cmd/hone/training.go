@@ -145,7 +145,7 @@ func (t *training) serve(ctx context.Context, act *activities.Activities) (workf
 		return workflows.TrainResult{}, err
 	}
 	defer c.Close()
-	if err := t.app.watched.queues(c, t.servers.temporalSpace, workflows.AllQueues()); err != nil {
+	if err := t.app.watched.queues(ctx, c, t.servers.temporalSpace, workflows.AllQueues()); err != nil {
 		return workflows.TrainResult{}, err
 	}
 	raw, err := t.config.job()

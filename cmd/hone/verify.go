@@ -19,9 +19,9 @@ func (a *app) verifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify [RUN]",
 		Short: "Check every digest, count and sum of a run, or of all runs",
-		Long: `verify reads all that is stored of a run and checks that it holds together: weights and optimisers against their digests, trajectories,
-search trees and scorings against the ledger, terms against totals, totals against targets and metrics, prompts against their
-iteration, and that versions and iterations follow each other without a gap. It changes nothing, and may run beside a training.
+		Long: `verify reads all that is stored of a run and checks that it holds together: weights and optimisers against their digests,
+trajectories, search trees and scorings against the ledger, terms against totals, totals against targets and metrics, prompts against
+their iteration, and that versions and iterations follow each other without a gap. It changes nothing, and may run beside a training.
 
 Two runs of one name, configuration and seed have the same digest, wherever they were trained and however often they were interrupted.
 

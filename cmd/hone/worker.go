@@ -47,8 +47,8 @@ Roles: rollout samples and evaluates, reward scores, learner trains and keeps th
 by some process, or runs wait. More rollout workers sample faster (plan.shards and plan.parallel say into how many parts, and how many at
 once); a second learner stands by for when the first goes.
 
-At an interrupt or SIGTERM it takes nothing new, lets what it works on end within --drain, gives back what has not ended, and exits with 0. A second
-signal ends it at once. No work is lost either way: what was given back is done again elsewhere, to the same bytes.
+At an interrupt or SIGTERM it takes nothing new, lets what it works on end within --drain, gives back what has not ended, and exits with
+0. A second signal ends it at once. No work is lost either way: what was given back is done again elsewhere, to the same bytes.
 
 Without addresses it works for the servers of its data directory, those of hone server or of hone train.`,
 		Args: cobra.NoArgs,
@@ -92,7 +92,8 @@ func (f workerFlags) validate() (queues []string, err error) {
 		err = errors.Join(err, fmt.Errorf("--drain %v, --wait %v: want 0 or more: %w", f.drain, f.patience, hone.ErrInvalid))
 	}
 	if f.versioning != versioningUpgrade && f.versioning != versioningPinned {
-		err = errors.Join(err, fmt.Errorf("--versioning %q: want %s or %s: %w", f.versioning, versioningUpgrade, versioningPinned, hone.ErrInvalid))
+		err = errors.Join(err, fmt.Errorf("--versioning %q: want %s or %s: %w", f.versioning,
+			versioningUpgrade, versioningPinned, hone.ErrInvalid))
 	}
 	return queues, err
 }
@@ -138,14 +139,16 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 			return p.data.inspect(string(run), name, content)
 		},
 	})
-	if err := a.watched.queues(p.client, p.temporalSpace, queues); err != nil {
+	if err := a.watched.queues(ctx, p.client, p.temporalSpace, queues); err != nil {
 		return err
 	}
 	h.checks.Store(&[]check{
 		{"postgres", p.store.CheckVersion},
 		{"temporal", func(ctx context.Context) error {
-			_, err := p.client.CheckHealth(ctx, &client.CheckHealthRequest{})
-			return err
+			if _, err := p.client.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+				return fmt.Errorf("temporal: %w", err)
+			}
+			return nil
 		}},
 	})
 	if err := a.introduceWorker(p, f, h, kernels); err != nil {
@@ -178,7 +181,7 @@ func stopped(ctx context.Context, err error) error {
 // introduceWorker says what the worker does, and for whom.
 func (a *app) introduceWorker(p *workplace, f workerFlags, h *probes, kernels *kernel.Set) error {
 	if a.json {
-		return json.NewEncoder(a.stdout).Encode(struct {
+		err := json.NewEncoder(a.stdout).Encode(struct {
 			Event             string   `json:"event"`
 			Process           int      `json:"process"`
 			Roles             []string `json:"roles"`
@@ -192,6 +195,10 @@ func (a *app) introduceWorker(p *workplace, f workerFlags, h *probes, kernels *k
 			"worker", os.Getpid(), f.roles, kernels.Name(), withoutPassword(p.databaseURL), p.temporalAddress, p.temporalSpace, h.address(),
 			a.watched.address(),
 		})
+		if err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		return nil
 	}
 	fmt.Fprintf(a.stdout, "worker %d of role %s, kernels %s\n", os.Getpid(), strings.Join(f.roles, ", "), kernels.Name())
 	fmt.Fprintf(a.stdout, "Postgres  %s\nTemporal  %s, namespace %s\nweights   %s\n",
@@ -278,18 +285,19 @@ func (p *workplace) sees(ctx context.Context, blobs blob.Store) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(runs, func(r storage.Progress) bool { return r.Run.Status == storage.StatusRunning && r.Version >= 0 })
+	at := slices.IndexFunc(runs, func(r storage.Progress) bool { return r.Status == storage.StatusRunning && r.Version >= 0 })
 	if at < 0 {
 		return nil
 	}
-	head, err := p.store.Head(ctx, runs[at].Run.ID)
+	head, err := p.store.Head(ctx, runs[at].ID)
 	if err != nil {
 		return err
 	}
 	r, err := blobs.Open(ctx, head.Weights)
 	if errors.Is(err, hone.ErrNotFound) {
-		return fmt.Errorf("the weights of run %s, which is under way, are not in %s; give --blob-url, the same for all workers and hone train: %w",
-			runs[at].Run.Name, cmp.Or(p.blobURL(), p.data.blobs()), hone.ErrInvalid)
+		return fmt.Errorf("the weights of run %s, which is under way, are not in %s; give --blob-url, the same for all workers and "+
+			"hone train: %w",
+			runs[at].Name, cmp.Or(p.blobURL(), p.data.blobs()), hone.ErrInvalid)
 	}
 	if err != nil {
 		return err

@@ -84,8 +84,8 @@ func TestWorkersOfRolesMakeTheSameBytes(t *testing.T) {
 	requireNothingRemains(t, shared.dir)
 }
 
-// TestMachinesShareNothingButServers trains on two machines and follows from a third: each with a data directory of its own, and the weights
-// in a bucket.
+// TestMachinesShareNothingButServers trains on two machines and follows from a third: each with a data directory of its own, and the
+// weights in a bucket.
 func TestMachinesShareNothingButServers(t *testing.T) {
 	t.Parallel()
 	alone, servers, learner, roller, follower := newPlace(t), newPlace(t), newPlace(t), newPlace(t), newPlace(t)

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// The kinds of operators that the chart uses, with the fields that their definitions have as of KEDA 2.17 and of the Prometheus operator 0.80. Their
-// modules would bring controllers along.
+// The kinds of operators that the chart uses, with the fields that their definitions have as of KEDA 2.17 and of the Prometheus operator
+// 0.80. Their modules would bring controllers along.
 
 // scaledObject is KEDA's.
 type scaledObject struct {

@@ -1,5 +1,5 @@
-// Command deploy checks what is in deploy/ without a cluster and without a container engine: it renders the chart as helm does and holds every
-// object against its Kubernetes type, reads the compose file as Compose does, and holds both to a few rules of the house.
+// Command deploy checks what is in deploy/ without a cluster and without a container engine: it renders the chart as helm does and holds
+// every object against its Kubernetes type, reads the compose file as Compose does, and holds both to a few rules of the house.
 //
 // With one argument, the repository's root, it checks; it prints one line a fault and exits with 1 where there is any.
 package main

@@ -9,8 +9,8 @@ import (
 	"github.com/hone-rl/hone/storage/blob"
 )
 
-// DeleteOlder implements [blob.Collected]. The stores can't tell an age and delete in one step: what is put between the two requests is lost,
-// and has to be put again.
+// DeleteOlder implements [blob.Collected]. The stores can't tell an age and delete in one step: what is put between the two requests is
+// lost, and has to be put again.
 func (s *Store) DeleteOlder(ctx context.Context, digest blob.Digest, than time.Time) (deleted bool, err error) {
 	if err := digest.Validate(); err != nil {
 		return false, err
