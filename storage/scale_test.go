@@ -34,7 +34,8 @@ func TestTrajectoriesTakeWhatIsStated(t *testing.T) {
 	conn := connect(t, address)
 	bytes, rows := 0, 0
 	for _, table := range []string{"trajectories", "steps", "scores", "rewards", "targets"} {
-		size := count(t, conn, `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::int FROM pg_inherits WHERE inhparent = '`+table+`'::regclass`)
+		size := count(t, conn, `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::int
+			FROM pg_inherits WHERE inhparent = '`+table+`'::regclass`)
 		held := count(t, conn, "SELECT count(*)::int FROM "+table)
 		t.Logf("%s: %d bytes and %.1f rows a trajectory", table, size/n, float64(held)/n)
 		bytes, rows = bytes+size, rows+held

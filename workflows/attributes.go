@@ -13,8 +13,8 @@ import (
 	"github.com/hone-rl/hone/activities"
 )
 
-// The search attributes of a run's workflow, by which Temporal's lists are searched: HoneStatus = "paused" AND HoneCycle > 10. A server that
-// doesn't have them runs everything all the same.
+// The search attributes of a run's workflow, by which Temporal's lists are searched: HoneStatus = "paused" AND HoneCycle > 10. A server
+// that doesn't have them runs everything all the same.
 const (
 	// AttributeRun is the run's name, AttributeStatus its status as in its record, AttributePreset the preset it was started with: keywords.
 	AttributeRun    = "HoneRun"
@@ -61,7 +61,8 @@ func (t *training) tell(ctx workflow.Context, status activities.Status) error {
 
 // knowsAttributes tells whether the server has the search attributes.
 func knowsAttributes(ctx context.Context, c client.Client) bool {
-	query := fmt.Sprintf("%s IS NULL AND %s IS NULL AND %s IS NULL AND %s IS NULL", AttributeRun, AttributeStatus, AttributePreset, AttributeCycle)
+	query := fmt.Sprintf(
+		"%s IS NULL AND %s IS NULL AND %s IS NULL AND %s IS NULL", AttributeRun, AttributeStatus, AttributePreset, AttributeCycle)
 	_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 	return err == nil
 }

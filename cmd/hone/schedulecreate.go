@@ -58,7 +58,8 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 	flags.DurationVar(&f.in.Every, "every", 0, "how often, such as 24h")
 	flags.StringVar(&f.overlap, "overlap", string(workflows.OverlapSkip),
 		fmt.Sprintf("what to do when the last firing is still at work: %v", workflows.Overlaps()))
-	flags.DurationVar(&f.in.CatchUp, "catch-up", workflows.DefaultCatchUp, "how late a firing may be that was missed while the server was away")
+	flags.DurationVar(&f.in.CatchUp, "catch-up", workflows.DefaultCatchUp,
+		"how late a firing may be that was missed while the server was away")
 	flags.BoolVar(&f.in.Paused, "paused", false, "fire by hand alone, until unpaused")
 	flags.IntVar(&t.Cycles, "cycles", t.Cycles, "cycles to train a firing")
 	flags.StringArrayVar(&f.set, "set", nil, "a field of the job that is another than in the run: path=value; may be repeated")

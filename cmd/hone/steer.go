@@ -26,7 +26,8 @@ func (a *app) pauseCommand() *cobra.Command {
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return a.steeringCommand("resume RUN", "Let a paused run go on", `resume ends what hone pause began. A run that was stopped goes on by hone train.`,
+	return a.steeringCommand("resume RUN", "Let a paused run go on",
+		`resume ends what hone pause began. A run that was stopped goes on by hone train.`,
 		workflows.Resume)
 }
 
@@ -90,7 +91,9 @@ func (a *app) steer(ctx context.Context, s *servers, store *storage.Store, name 
 var errNobody = errors.New("nobody is training the run")
 
 // asked is what a run that is being trained answers; errNobody where it isn't.
-func asked[T any](ctx context.Context, s *servers, run string, do func(ctx context.Context, c client.Client, run string) (T, error)) (T, error) {
+func asked[T any](
+	ctx context.Context, s *servers, run string, do func(ctx context.Context, c client.Client, run string) (T, error),
+) (T, error) {
 	var none T
 	if s.temporalAddress == "" {
 		return none, errNobody
