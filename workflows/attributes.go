@@ -61,8 +61,8 @@ func (t *training) tell(ctx workflow.Context, status activities.Status) error {
 
 // knowsAttributes tells whether the server has the search attributes.
 func knowsAttributes(ctx context.Context, c client.Client) bool {
-	query := fmt.Sprintf("%s IS NULL AND %s IS NULL AND %s IS NULL AND %s IS NULL",
-		AttributeRun, AttributeStatus, AttributePreset, AttributeCycle)
+	query := fmt.Sprintf(
+		"%s IS NULL AND %s IS NULL AND %s IS NULL AND %s IS NULL", AttributeRun, AttributeStatus, AttributePreset, AttributeCycle)
 	_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 	return err == nil
 }

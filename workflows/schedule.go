@@ -61,8 +61,8 @@ func (o Overlap) policy() (enumspb.ScheduleOverlapPolicy, error) {
 // ScheduleInput describes a schedule, which has the name of the service that it trains.
 type ScheduleInput struct {
 	Tune TuneInput
-	// Crons are times such as "0 3 * * *", in Timezone, a name such as "Europe/Berlin", or UTC if that is "". Every is an interval, counted
-	// from 1970-01-01T00:00Z, >= 10 s; 0 is none. One of both is given.
+	// Crons are times such as "0 3 * * *", in Timezone, a name such as "Europe/Berlin", or UTC if that is "". Every is an interval,
+	// counted from 1970-01-01T00:00Z, >= 10 s; 0 is none. One of both is given.
 	Crons    []string
 	Timezone string
 	Every    time.Duration

@@ -70,8 +70,8 @@ type TrainResult struct {
 }
 
 // TrainWorkflow trains one run until its plan is done: supervised start, then cycles of rollout, score and update, with evaluations at
-// both ends and in between. It answers the queries [QueryProgress] and [QuerySummary] and the updates from [UpdateStop] to
-// [UpdateRollBack].
+// both ends and in between. It answers the queries [QueryProgress] and [QuerySummary] and the updates from
+// [UpdateStop] to [UpdateRollBack].
 //
 // It ends with an error only after the run's status says so too: failed, with the reason, or cancelled.
 func TrainWorkflow(ctx workflow.Context, in TrainInput) (TrainResult, error) {

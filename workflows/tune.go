@@ -173,8 +173,8 @@ func (t *tuning) run(ctx workflow.Context) (TuneResult, error) {
 	result.Version = trained.Version
 	t.doing = "comparing run " + result.Run + " with what is in service"
 	judged := activities.JudgeOutput{}
-	judging := call{QueueControl, 10 * time.Minute, "judge " + result.Run}.context(ctx)
-	err = workflow.ExecuteActivity(judging, t.act.Judge, activities.JudgeInput{
+	where := call{QueueControl, 10 * time.Minute, "judge " + result.Run}
+	err = workflow.ExecuteActivity(where.context(ctx), t.act.Judge, activities.JudgeInput{
 		Service: in.Service, Request: t.request, Run: fork.Run, Version: trained.Version, Survey: survey,
 		Split: in.Measure.Split, Mode: in.Measure.Mode, Limit: in.Measure.Limit, Alpha: in.Alpha, Keep: in.Keep,
 	}).Get(ctx, &judged)
@@ -186,8 +186,8 @@ func (t *tuning) run(ctx workflow.Context) (TuneResult, error) {
 		result.State = TuneRefused
 		back := activities.RollBackInput{Run: fork.Run, From: trained.Version}
 		var out activities.RollBackOutput
-		going := call{QueueControl, time.Minute, "roll back " + result.Run}.context(ctx)
-		err := workflow.ExecuteActivity(going, t.act.RollBack, back).Get(ctx, &out)
+		where := call{QueueControl, time.Minute, "roll back " + result.Run}
+		err := workflow.ExecuteActivity(where.context(ctx), t.act.RollBack, back).Get(ctx, &out)
 		if err != nil {
 			return result, fmt.Errorf("roll back: %w", err)
 		}

@@ -142,8 +142,8 @@ func (c *campaign) storm(ctx context.Context) (strikes []struck, v verdict, err 
 		}
 	}
 	if c.disk {
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("mode=0755,size=%dm", c.diskMB)); err != nil {
-			fmt.Fprintf(c.out, "the disk does not run full: can't mount a small one: %v\n", err)
+		if refused := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("mode=0755,size=%dm", c.diskMB)); refused != nil {
+			fmt.Fprintf(c.out, "the disk does not run full: can't mount a small one: %v\n", refused)
 			c.disk = false
 		} else {
 			defer func() {

@@ -20,9 +20,9 @@ func (a *app) scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
 		Short: "Train a policy on what is new, by the clock, and publish what is better",
-		Long: `A schedule trains the policy that a service uses on what is new, every night or week. Each firing looks for new problems, says
-why it skips where there are none, trains a fork of the policy in service, compares both on the same problems, and publishes the trained
-one if it is better beyond noise; else it is rolled back and the service keeps what it has. hone schedule show has the record.
+		Long: `A schedule trains the policy that a service uses on what is new, every night or week. Each firing looks for new problems, says why
+it skips where there are none, trains a fork of the policy in service, compares both on the same problems, and publishes the trained one if
+it is better beyond noise; else it is rolled back and the service keeps what it has. hone schedule show has the record.
 
 Schedules live in Temporal, so there must be one that stays: hone server, or yours; and hone worker does the work.`,
 	}

@@ -79,7 +79,7 @@ func (s sight) activities() []string {
 			}
 			line := fmt.Sprintf("%s  %s: %s", run, act.Name, what)
 			if !act.Beat.IsZero() {
-				line += fmt.Sprintf(" (%s ago)", duration(s.Time.Sub(act.Beat)))
+				line += fmt.Sprintf(" (%s ago)", duration(max(0, s.Time.Sub(act.Beat))))
 			}
 			if act.Attempt > 1 {
 				line += fmt.Sprintf(", attempt %d: %s", act.Attempt, act.Failure)
