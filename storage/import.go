@@ -46,13 +46,13 @@ func (in Import) Import(ctx context.Context, url string) error {
 		}
 	}
 	if err != nil {
-		return fail(ctx, err, "import into database %s", config.Database)
+		return fail(ctx, err, "import into database %q", config.Database)
 	}
 	if err := migrate(ctx, url, in.Schema); err != nil {
 		return err
 	}
 	if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return in.fill(ctx, tx) }); err != nil {
-		return fail(ctx, err, "import into database %s", config.Database)
+		return fail(ctx, err, "import into database %q", config.Database)
 	}
 	if _, err := conn.Exec(ctx, "ANALYZE"); err != nil {
 		return fail(ctx, err, "analyse database %s", config.Database)

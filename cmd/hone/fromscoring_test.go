@@ -53,7 +53,7 @@ func TestTrainingGoesOnFromAReplay(t *testing.T) {
 	require.Contains(t, succeed(t, on("regenerate", "tiny-1")...), "1032 of 1032 trajectories of run tiny-1 are the same")
 
 	train := func(name string) []string {
-		return on("train", "--from-scoring", "tiny-1/2", "--run", name, "--cycles", "4", "--json")
+		return on("train", "--from-scoring", "tiny-1/2", "--set", "from_scoring.from=2", "--run", name, "--cycles", "3", "--json")
 	}
 	all := events(t, succeed(t, train("whole")...))
 	whole := all[len(all)-1]
