@@ -25,7 +25,7 @@ func (a *Activities) RolloutShard(ctx context.Context, in RolloutShardInput) (ou
 			if err != nil {
 				return err
 			}
-			out.add(one)
+			out.Add(one)
 		}
 		out.Seconds = p.seconds()
 		return nil
@@ -224,8 +224,8 @@ func (h *shard) summary(ctx context.Context) (RolloutShardOutput, error) {
 	return out, nil
 }
 
-// add adds another shard's counts.
-func (o *RolloutShardOutput) add(s RolloutShardOutput) {
+// Add adds another shard's counts and time.
+func (o *RolloutShardOutput) Add(s RolloutShardOutput) {
 	o.Prompts += s.Prompts
 	o.Trajectories += s.Trajectories
 	o.Searched += s.Searched
@@ -233,6 +233,7 @@ func (o *RolloutShardOutput) add(s RolloutShardOutput) {
 	o.Stopped += s.Stopped
 	o.Cut += s.Cut
 	o.Failed += s.Failed
+	o.Seconds += s.Seconds
 }
 
 // count adds one trajectory.

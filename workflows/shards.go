@@ -41,16 +41,8 @@ func (t *training) rollout(ctx workflow.Context, round activities.Round, cycle *
 		return err
 	}
 	cycle.Reissued += p.reissued
-	sum := &cycle.Rollout
 	for _, s := range shards {
-		sum.Prompts += s.Prompts
-		sum.Trajectories += s.Trajectories
-		sum.Searched += s.Searched
-		sum.Tokens += s.Tokens
-		sum.Stopped += s.Stopped
-		sum.Cut += s.Cut
-		sum.Failed += s.Failed
-		sum.Seconds += s.Seconds
+		cycle.Rollout.Add(s)
 	}
 	return nil
 }
