@@ -64,13 +64,17 @@ type Job struct {
 type StartConfig struct {
 	// Traces is the number of demonstrations, >= 1.
 	Traces int `json:"traces" yaml:"traces"`
-	// Solve, Walk and Retry are the shares of the styles of that name, >= 0, in any unit; not all are 0.
-	Solve float64 `json:"solve" yaml:"solve"`
-	Walk  float64 `json:"walk" yaml:"walk"`
-	Retry float64 `json:"retry" yaml:"retry"`
+	// Solve, Walk, Retry and Search are the shares of the styles of that name, >= 0, in any unit; not all are 0.
+	Solve  float64 `json:"solve" yaml:"solve"`
+	Walk   float64 `json:"walk" yaml:"walk"`
+	Retry  float64 `json:"retry" yaml:"retry"`
+	Search float64 `json:"search,omitempty" yaml:"search"`
 	// SFT is how they are imitated.
 	SFT sft.Config `json:"sft" yaml:"sft"`
 }
+
+// shares is the sum of the styles' shares.
+func (s StartConfig) shares() float64 { return s.Solve + s.Walk + s.Retry + s.Search }
 
 // Tokenizer is the name of the tokenizer that the arithmetic tasks are read and written with.
 const Tokenizer = "arithmetic-v1"
@@ -109,8 +113,8 @@ func (j Job) Validate() error {
 		}
 	}
 	s := j.Start
-	if total := s.Solve + s.Walk + s.Retry; !(s.Solve >= 0 && s.Walk >= 0 && s.Retry >= 0 && total > 0) || math.IsInf(total, 0) {
-		fault("start: solve %v, walk %v, retry %v: want finite shares of at least 0, not all 0", s.Solve, s.Walk, s.Retry)
+	if total := s.shares(); !(min(s.Solve, s.Walk, s.Retry, s.Search) >= 0 && total > 0) || math.IsInf(total, 0) {
+		fault("start: solve %v, walk %v, retry %v, search %v: want finite shares of at least 0, not all 0", s.Solve, s.Walk, s.Retry, s.Search)
 	}
 	if s.SFT.ConstraintCoef > 0 {
 		faults = append(faults, errNothingForbidden("start: sft.constraint_coef", s.SFT))

@@ -133,11 +133,13 @@ func (s *session) demonstrations(ctx context.Context, from, n int, p *pulse) ([]
 		rng := hone.Rand(hone.Seed(s.job.Seed, "demonstration", from+i))
 		problem := s.train[rng.IntN(len(s.train))]
 		style := task.StyleSolve
-		switch at := rng.Float64() * (c.Solve + c.Walk + c.Retry); {
+		switch at := rng.Float64() * c.shares(); {
 		case at < c.Walk:
 			style = task.StyleWalk
 		case at < c.Walk+c.Retry:
 			style = task.StyleRetry
+		case at < c.Walk+c.Retry+c.Search:
+			style = task.StyleSearch
 		}
 		text, err := s.task.Demonstrate(problem, rng, style)
 		if err != nil {

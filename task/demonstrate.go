@@ -21,6 +21,10 @@ const (
 	StyleWalk Style = "walk"
 	// StyleRetry is one or more failing branches, each given up by a step that returns to an earlier state, and then a solution.
 	StyleRetry Style = "retry"
+	// StyleSearch is a depth-first search in the text: at each state steps that lead nowhere are taken and given up, some at once
+	// and some after a look around, until one that leads on is taken. Unlike in [StyleRetry] no step is repeated, and whether to go
+	// on is a matter of the state alone, so a policy can learn it.
+	StyleSearch Style = "search"
 )
 
 // Demonstrator writes completions to imitate.
@@ -40,7 +44,8 @@ type Traces struct {
 	ProbNegative float64 `json:"prob_negative" yaml:"prob_negative"`
 	// MaxResult bounds the magnitude of results that are sought, >= 1.
 	MaxResult int `json:"max_result" yaml:"max_result"`
-	// MaxRetries bounds the branches that [StyleRetry] gives up, in [1, 16]; the number is uniform from 1.
+	// MaxRetries bounds the branches that [StyleRetry] and [StyleSearch] give up, in [1, 64]; the number is uniform from 1 in the
+	// former, and what chance makes it in the latter.
 	MaxRetries int `json:"max_retries" yaml:"max_retries"`
 }
 
@@ -68,8 +73,8 @@ func (t Traces) Validate() error {
 	if t.MaxResult < 1 {
 		bad("max_result %d: must be at least 1", t.MaxResult)
 	}
-	if t.MaxRetries < 1 || t.MaxRetries > 16 {
-		bad("max_retries %d: must be in [1, 16]", t.MaxRetries)
+	if t.MaxRetries < 1 || t.MaxRetries > 64 {
+		bad("max_retries %d: must be in [1, 64]", t.MaxRetries)
 	}
 	return errors.Join(faults...)
 }

@@ -35,9 +35,9 @@ func TestStepIsGoodWhenAllHolds(t *testing.T) {
 func TestTracesReportEveryFault(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, task.DefaultTraces().Validate())
-	err := task.Traces{ProbFraction: math.NaN(), ProbNegative: 1.5, MaxResult: -1, MaxRetries: 17}.Validate()
+	err := task.Traces{ProbFraction: math.NaN(), ProbNegative: 1.5, MaxResult: -1, MaxRetries: 65}.Validate()
 	require.ErrorIs(t, err, hone.ErrInvalid)
-	for _, want := range []string{"prob_fraction NaN", "prob_negative 1.5", "max_result -1", "max_retries 17"} {
+	for _, want := range []string{"prob_fraction NaN", "prob_negative 1.5", "max_result -1", "max_retries 65"} {
 		require.ErrorContains(t, err, want)
 	}
 	traces := task.DefaultTraces()

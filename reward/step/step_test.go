@@ -115,7 +115,7 @@ func TestMoreStepsNeverPay(t *testing.T) {
 		require.InDelta(t, -1, f.total(t, strings.Repeat(circle, repeats)), 1e-9, "never answering costs everything")
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		style := rapid.SampledFrom([]task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry}).Draw(t, "style")
+		style := rapid.SampledFrom([]task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry, task.StyleSearch}).Draw(t, "style")
 		p, err := f.task.Problem(rapid.SampledFrom([]string{"1 2 3 20", "2 3 24", "2 3 4 14"}).Draw(t, "puzzle"))
 		require.NoError(t, err)
 		f.p = p

@@ -160,7 +160,7 @@ func TestNothingKeptForEvaluationIsTrainedOn(t *testing.T) {
 	reserved := make(map[string]bool)
 	for _, p := range append(problems(t, tk, hone.SplitHeldOut), problems(t, tk, game24.SplitYao)...) {
 		reserved[multiset(p.Key)] = true
-		for _, style := range []task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry} {
+		for _, style := range []task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry, task.StyleSearch} {
 			_, err := tk.Demonstrate(p, hone.Rand(1), style)
 			require.ErrorIs(t, err, hone.ErrInvalid, "%s must not be demonstrated", p.Key)
 		}
@@ -287,7 +287,7 @@ func BenchmarkDemonstrate(b *testing.B) {
 	tk := setup(b, game24.DefaultConfig())
 	train, err := tk.Problems(hone.SplitTrain)
 	require.NoError(b, err)
-	for _, style := range []task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry} {
+	for _, style := range []task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry, task.StyleSearch} {
 		b.Run(string(style), func(b *testing.B) {
 			b.ReportAllocs()
 			rng := hone.Rand(1)

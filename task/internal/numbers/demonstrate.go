@@ -29,8 +29,14 @@ func (r *Rules) Demonstrate(p hone.Problem, rng *rand.Rand, style task.Style, tr
 			return "", fmt.Errorf("demonstrate %q in style %q: solution: %w", p.Key, style, hone.ErrNotFound)
 		}
 		return string(d.trace.text), nil
+	case task.StyleSearch:
+		if !d.search() {
+			return "", fmt.Errorf("demonstrate %q in style %q: solution: %w", p.Key, style, hone.ErrNotFound)
+		}
+		return string(d.trace.text), nil
 	}
-	return "", fmt.Errorf("style %q: want %q, %q or %q: %w", style, task.StyleSolve, task.StyleWalk, task.StyleRetry, hone.ErrInvalid)
+	return "", fmt.Errorf("style %q: want %q, %q, %q or %q: %w",
+		style, task.StyleSolve, task.StyleWalk, task.StyleRetry, task.StyleSearch, hone.ErrInvalid)
 }
 
 // demonstrator writes one demonstration.

@@ -18,7 +18,7 @@ func TestEveryDemonstratedStepIsGood(t *testing.T) {
 		digits := rapid.StringOfN(rapid.RuneFrom([]rune("123456789")), 2, 4, -1).Draw(t, "digits")
 		kind := rapid.SampledFrom([]string{"=", "?"}).Draw(t, "kind")
 		key := digits + kind + rapid.SampledFrom([]string{"24", "10", "0", "1/2"}).Draw(t, "target")
-		style := rapid.SampledFrom([]task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry}).Draw(t, "style")
+		style := rapid.SampledFrom([]task.Style{task.StyleSolve, task.StyleWalk, task.StyleRetry, task.StyleSearch}).Draw(t, "style")
 		traces := task.Traces{
 			ProbFraction: rapid.Float64Range(0, 0.5).Draw(t, "fraction"), ProbNegative: rapid.Float64Range(0, 0.5).Draw(t, "negative"),
 			MaxResult: rapid.IntRange(1, 300).Draw(t, "max"), MaxRetries: rapid.IntRange(1, 4).Draw(t, "retries"),
@@ -47,8 +47,47 @@ func TestEveryDemonstratedStepIsGood(t *testing.T) {
 		case task.StyleRetry:
 			require.Equal(t, hone.OutcomeRight, r.Verify(p, text).Outcome)
 			require.LessOrEqual(t, strings.Count(text, "back"), traces.MaxRetries)
+		case task.StyleSearch:
+			require.Equal(t, hone.OutcomeRight, r.Verify(p, text).Outcome)
+			requireSearch(t, &game, checks)
 		}
 	})
+}
+
+// requireSearch finds no state entered twice but by going back, and none left for a better one from which the target was within reach.
+func requireSearch(t *rapid.T, game *Game, checks []task.StepCheck) {
+	entered := map[string]bool{game.Numbers.String(): true}
+	for i, c := range checks {
+		switch c.Kind {
+		case task.StepOperation:
+			require.False(t, entered[c.State], "%s is entered twice", c.State)
+			entered[c.State] = true
+		case task.StepBack:
+			left, err := parseLine("back (left: " + checks[i-1].State + ")")
+			require.NoError(t, err)
+			require.Empty(t, game.cores(&left.left), "%s was given up", checks[i-1].State)
+		}
+	}
+}
+
+func TestSearchIsOfManyLengths(t *testing.T) {
+	t.Parallel()
+	r, p := setup(t, "4569=24")
+	traces := task.DefaultTraces()
+	traces.MaxRetries = 24
+	var none, many int
+	for seed := range uint64(300) {
+		text, err := r.Demonstrate(p, hone.Rand(seed), task.StyleSearch, traces)
+		require.NoError(t, err)
+		switch backs := strings.Count(text, "back"); {
+		case backs == 0:
+			none++
+		case backs > 8:
+			many++
+		}
+	}
+	require.Greater(t, none, 20)
+	require.Greater(t, many, 20)
 }
 
 func TestRetryGoesBackAndWalkSeldomSolves(t *testing.T) {
@@ -102,7 +141,7 @@ func TestDemonstrateRefusesUnknownStyle(t *testing.T) {
 	r, p := setup(t, "4569=24")
 	_, err := r.Demonstrate(p, hone.Rand(1), "dance", task.DefaultTraces())
 	require.ErrorIs(t, err, hone.ErrInvalid)
-	require.ErrorContains(t, err, `style "dance": want "solve", "walk" or "retry"`)
+	require.ErrorContains(t, err, `style "dance": want "solve", "walk", "retry" or "search"`)
 	_, err = r.Demonstrate(hone.Problem{Task: "digits", Key: "?"}, hone.Rand(1), task.StyleWalk, task.DefaultTraces())
 	require.ErrorIs(t, err, hone.ErrInvalid)
 }
