@@ -126,6 +126,59 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A run that went back shows the cycle that made the policy it has, also after going back again to where it went back to.
+func TestProgressIsThatOfWhatTheHeadHas(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, fence := createRun(t, s)
+	require.NoError(t, s.SaveMetrics(t.Context(), run, -1, map[string]float64{"reward": -1}))
+	at := func() (version, content, iteration int) {
+		t.Helper()
+		p, err := s.Progress(t.Context(), run)
+		require.NoError(t, err)
+		all, err := s.Runs(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []storage.Progress{p}, all)
+		require.InDelta(t, float64(p.Iteration), p.Metrics["reward"], 0)
+		return p.Version, p.Content, p.Iteration
+	}
+	commit := func(i int) {
+		t.Helper()
+		startIteration(t, s, run, i)
+		c := cycle(run, fence, i)
+		c.Metrics = map[string]float64{"reward": float64(i)}
+		_, err := s.CommitCycle(t.Context(), c)
+		require.NoError(t, err)
+	}
+	back := func(from, to int) {
+		t.Helper()
+		_, err := s.Rollback(t.Context(), run, from, to)
+		require.NoError(t, err)
+		fence, err = s.AcquireLease(t.Context(), run, "trainer", 1e9)
+		require.NoError(t, err)
+	}
+	for i := range 3 {
+		commit(i)
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want [3]int
+	}{
+		{"trained", func() {}, [3]int{3, 3, 2}},
+		{"went back", func() { back(3, 1) }, [3]int{4, 1, 0}},
+		{"went back to that", func() { back(4, 3); back(5, 4) }, [3]int{6, 1, 0}},
+		{"went on", func() { commit(6) }, [3]int{7, 7, 6}},
+		{"went back to the start", func() { back(7, 0) }, [3]int{8, 0, -1}},
+	} {
+		step.do()
+		version, content, iteration := at()
+		require.Equal(t, step.want, [3]int{version, content, iteration}, step.name)
+	}
+	_, err := s.Progress(t.Context(), storage.RunIDOf("nobody"))
+	require.ErrorIs(t, err, hone.ErrNotFound)
+}
+
 func TestForksGoOnFromAVersion(t *testing.T) {
 	t.Parallel()
 	s := storagetest.Open(t)
