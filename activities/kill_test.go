@@ -151,7 +151,7 @@ func driveEnd(ctx context.Context, a *activities.Activities, store *storage.Stor
 	if err := a.Finish(ctx, activities.FinishInput{Run: run, Status: activities.StatusSucceeded}); err != nil {
 		return err
 	}
-	_, err = store.Expire(ctx, storage.Retention{Weights: 1, Optimisers: 1}, activities.Lookback, false)
+	_, err = store.Expire(ctx, storage.Retention{Weights: 1, Optimisers: 1}, activities.Reads, false)
 	return err
 }
 

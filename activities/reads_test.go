@@ -11,7 +11,7 @@ import (
 	"github.com/hone-rl/hone/storage"
 )
 
-func TestLookbackIsAsFarAsUpdatesRead(t *testing.T) {
+func TestReadsAreAsFarBackAsUpdatesRead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*activities.Job)
@@ -31,11 +31,11 @@ func TestLookbackIsAsFarAsUpdatesRead(t *testing.T) {
 			c.change(&job)
 			config, err := json.Marshal(job)
 			require.NoError(t, err)
-			got, err := activities.Lookback(storage.Run{NewRun: storage.NewRun{Config: config}})
+			got, err := activities.Reads(storage.Run{NewRun: storage.NewRun{Config: config}})
 			require.NoError(t, err)
-			require.Equal(t, c.want, got)
+			require.Equal(t, storage.Reads{Back: c.want}, got)
 		})
 	}
-	_, err := activities.Lookback(storage.Run{NewRun: storage.NewRun{Config: json.RawMessage(`{"unheard_of":1}`)}})
+	_, err := activities.Reads(storage.Run{NewRun: storage.NewRun{Config: json.RawMessage(`{"unheard_of":1}`)}})
 	require.ErrorIs(t, err, hone.ErrInvalid)
 }
