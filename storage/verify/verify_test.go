@@ -525,8 +525,8 @@ func TestRunThatHasNotBegunHolds(t *testing.T) {
 func TestWhatRetentionTookIsNotMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	back := func(storage.Run) (int, error) { return 0, nil }
-	lost, err := w.store.Expire(t.Context(), storage.Retention{Weights: 1, Optimisers: 1, Iterations: 2}, back, false)
+	alone := func(storage.Run) (storage.Reads, error) { return storage.Reads{}, nil }
+	lost, err := w.store.Expire(t.Context(), storage.Retention{Weights: 1, Optimisers: 1, Iterations: 2}, alone, false)
 	require.NoError(t, err)
 	require.Len(t, lost, 1)
 	require.Equal(t, []int{0}, lost[0].Iterations)
