@@ -13,6 +13,9 @@ func Reads(run storage.Run) (storage.Reads, error) {
 	if job.Algorithm == AlgorithmRejection {
 		n = job.Rejection.Window - 1
 	}
+	if cache := job.Rollout.Search.Cache; cache.Bytes > 0 {
+		n = max(n, cache.Cycles+job.Rollout.Staleness)
+	}
 	if job.PPO.CriticPretrain > 0 {
 		n = max(n, job.PPO.CriticWarmup)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
+	"github.com/hone-rl/hone/rollout"
 	"github.com/hone-rl/hone/storage"
 )
 
@@ -17,11 +18,15 @@ func TestReadsAreAsFarBackAsUpdatesRead(t *testing.T) {
 		change func(*activities.Job)
 		want   int
 	}{
-		"an update reads its own cycle":   {func(*activities.Job) {}, 0},
-		"rejection reads a window":        {func(j *activities.Job) { j.Algorithm, j.Rejection.Window = activities.AlgorithmRejection, 4 }, 3},
-		"a window of another algorithm":   {func(j *activities.Job) { j.Rejection.Window = 4 }, 0},
-		"a critic reads its warm-up":      {func(j *activities.Job) { j.PPO.CriticWarmup, j.PPO.CriticPretrain = 5, 1 }, 5},
-		"a stale policy samples":          {func(j *activities.Job) { j.Rollout.Staleness, j.PPO.Importance.MaxStaleness = 2, 2 }, 2},
+		"an update reads its own cycle": {func(*activities.Job) {}, 0},
+		"rejection reads a window":      {func(j *activities.Job) { j.Algorithm, j.Rejection.Window = activities.AlgorithmRejection, 4 }, 3},
+		"a window of another algorithm": {func(j *activities.Job) { j.Rejection.Window = 4 }, 0},
+		"a critic reads its warm-up":    {func(j *activities.Job) { j.PPO.CriticWarmup, j.PPO.CriticPretrain = 5, 1 }, 5},
+		"a stale policy samples":        {func(j *activities.Job) { j.Rollout.Staleness, j.PPO.Importance.MaxStaleness = 2, 2 }, 2},
+		"a search remembers": {func(j *activities.Job) {
+			j.Rollout.Search.Cache = rollout.CacheConfig{Bytes: 1 << 20, Cycles: 4}
+			j.Rollout.Staleness, j.PPO.Importance.MaxStaleness = 1, 1
+		}, 5},
 		"a stale sample may be met later": {func(j *activities.Job) { j.PPO.Importance.MaxStaleness = 3 }, 3},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,6 +18,8 @@ type quest struct {
 	seed    uint64
 	// generated counts the tokens that the decoder wrote for it, those of dropped candidates included.
 	generated int
+	// recalled counts the states at which a remembered step was among the candidates.
+	recalled int
 	// budget is the most tokens that may be generated for it; 0 is no bound.
 	budget int
 	// spent tells that what is left of the budget is of no use.
@@ -50,6 +52,7 @@ func (q *quest) left(enough int) int {
 type growth struct {
 	search   SearchConfig
 	judge    JudgeFunc
+	paths    *Paths
 	progress ProgressFunc
 }
 
@@ -66,7 +69,9 @@ func (g grown) work() Work {
 		return Work{Generated: g.generated}
 	}
 	stats := g.tree.Stats()
-	return Work{Simulations: stats.Simulations, Evaluations: stats.Evaluations, Joined: stats.Joined, Generated: g.generated}
+	return Work{
+		Simulations: stats.Simulations, Evaluations: stats.Evaluations, Joined: stats.Joined, Recalled: g.recalled, Generated: g.generated,
+	}
 }
 
 // grow searches the quests, as many together as fit a batch of the decoder.
@@ -80,7 +85,7 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	for lo := 0; lo < len(quests); lo += size {
 		batch := quests[lo:min(lo+size, len(quests))]
 		done := lo * each
-		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, evaluated: func(states int) {
+		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, paths: how.paths, evaluated: func(states int) {
 			done += states
 			if how.search.Tree.Budget > 0 {
 				how.progress.report(lo*each+spent(batch, each), len(quests)*each)
