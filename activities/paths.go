@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/rollout"
 )
 
@@ -67,8 +68,8 @@ func (h *shard) effort(found []rollout.Found, paths *rollout.Paths) map[string]f
 // slotMetric is the name of a slot's own metric.
 func slotMetric(name string, slot int) string { return fmt.Sprintf("%s_slot_%d", name, slot) }
 
-// efforts are the sums over the searches of a cycle.
-func (s *session) efforts(ctx context.Context, iteration int) (map[string]float64, error) {
+// efforts are the sums over the searches of a cycle with these trajectories, and what the decoder wrote for all of it.
+func (s *session) efforts(ctx context.Context, iteration int, scored []hone.Scored) (map[string]float64, error) {
 	stored, err := s.deps.Store.IterationMetrics(ctx, s.run, iteration)
 	if err != nil {
 		return nil, err
@@ -78,6 +79,14 @@ func (s *session) efforts(ctx context.Context, iteration int) (map[string]float6
 		for key, value := range stored {
 			if strings.HasPrefix(key, name+"_slot_") {
 				out[name] += value // whole numbers, so that their order changes nothing
+			}
+		}
+	}
+	if searched, ok := out[metricSearchTokens]; ok {
+		out["written_tokens"] = searched
+		for i := range scored {
+			if t := &scored[i].Trajectory; t.Source != hone.SourceSearch {
+				out["written_tokens"] += float64(len(t.Tokens))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,4 +64,40 @@ func TestRunThatRemembersPathsIsTheSame(t *testing.T) {
 	for _, name := range []string{"cache_hits", "cache_states", "cache_bytes", "search_tokens", "search_states"} {
 		require.InDelta(t, metrics[1][name], others[1][name], 0, name)
 	}
+}
+
+// A search that writes nothing twice, within a budget, as a cycle makes it: no tree takes more than its budget, and what was written for
+// all is counted.
+func TestCycleSearchesWithinItsBudget(t *testing.T) {
+	t.Parallel()
+	job := tiny()
+	job.Cycles = 1
+	s := &job.Rollout.Search
+	s.Forks, s.Rollout, s.Candidates = true, 1, 4
+	s.Tree.Offers, s.Tree.Share, s.Tree.Close, s.Tree.NoiseFraction = true, true, true, 0
+	s.Tree.Budget, s.Tree.Simulations = 60, 960
+	w := setup(t)
+	run := w.prepare(w.process(), "budget", job).Run
+	_, err := w.process().SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
+	require.NoError(t, err)
+	w.cycle(run, 0, 2, 1, w.process)
+	metrics, err := w.store.IterationMetrics(t.Context(), run, 0)
+	require.NoError(t, err)
+	sum := 0.0
+	for slot := job.Prompts; slot < job.Prompts+job.Searched; slot++ {
+		tokens := metrics[fmt.Sprintf("search_tokens_slot_%d", slot)]
+		require.Positive(t, tokens)
+		require.LessOrEqual(t, tokens, float64(s.Tree.Budget))
+		sum += tokens
+	}
+	require.InDelta(t, sum, metrics["search_tokens"], 0)
+	stored, err := w.store.LoadIteration(t.Context(), run, 0)
+	require.NoError(t, err)
+	lines := 0
+	for _, one := range stored {
+		if one.Source == hone.SourceSearch {
+			lines += len(one.Tokens)
+		}
+	}
+	require.InDelta(t, metrics["generated_tokens"]-float64(lines)+sum, metrics["written_tokens"], 0)
 }

@@ -76,6 +76,9 @@ func (g grown) work() Work {
 
 // grow searches the quests, as many together as fit a batch of the decoder.
 func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown, error) {
+	for _, q := range quests {
+		q.budget = how.search.Tree.Budget
+	}
 	size := max(r.cfg.Batch/r.cfg.Search.Candidates, 1)
 	each := how.search.Tree.Simulations + 1 // simulations, or tokens where there is a budget
 	if how.search.Tree.Budget > 0 {
