@@ -23,6 +23,7 @@ type Store interface {
 	LoadBreakdown(ctx context.Context, id hone.TrajectoryID, scoring int) (hone.Breakdown, error)
 	HasScoring(ctx context.Context, key storage.ScoringKey) (bool, error)
 	SaveScoring(ctx context.Context, key storage.ScoringKey, scored []storage.Scored) error
+	KeepScorings(ctx context.Context) error
 }
 
 // Input is what to replay.
@@ -71,6 +72,11 @@ func Run(ctx context.Context, in Input) (Report, error) {
 	fold := newFold(in)
 	if err := in.each(ctx, iterations, fold.iteration); err != nil {
 		return Report{}, err
+	}
+	if in.Scoring > 0 {
+		if err := in.Store.KeepScorings(ctx); err != nil {
+			return Report{}, err
+		}
 	}
 	return fold.report(ctx)
 }
