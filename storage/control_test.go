@@ -96,7 +96,7 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 	run, fence := cycled(t, s, 3)
 	startIteration(t, s, run, 3)
 	for range 2 {
-		version, err := s.Rollback(t.Context(), run, 3, 1)
+		version, err := s.Rollback(t.Context(), storage.Rollback{Run: run, From: 3, To: 1})
 		require.NoError(t, err)
 		require.Equal(t, 4, version)
 	}
@@ -113,10 +113,10 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 
 	_, err = s.CommitCycle(t.Context(), cycle(run, fence, 4))
 	require.ErrorIs(t, err, hone.ErrConflict, "a trainer that was at work before")
-	_, err = s.Rollback(t.Context(), run, 3, 0)
+	_, err = s.Rollback(t.Context(), storage.Rollback{Run: run, From: 3, To: 0})
 	require.ErrorIs(t, err, hone.ErrConflict)
 	for _, to := range []int{-1, 4, 5} {
-		_, err = s.Rollback(t.Context(), run, 4, to)
+		_, err = s.Rollback(t.Context(), storage.Rollback{Run: run, From: 4, To: to})
 		require.ErrorIs(t, err, hone.ErrInvalid)
 	}
 	fence, err = s.AcquireLease(t.Context(), run, "trainer", 1e9)
@@ -124,6 +124,46 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 	startIteration(t, s, run, 4)
 	_, err = s.CommitCycle(t.Context(), cycle(run, fence, 4))
 	require.NoError(t, err)
+}
+
+// Cycles that may have been sampled ahead are passed over, whether they were or not, and nobody begins them later.
+func TestRollbackPassesOverWhatMayHaveBeenSampledAhead(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, _ := cycled(t, s, 3)
+	begin := func(iteration, behaviour int) error {
+		return s.StartIteration(t.Context(), storage.Iteration{Run: run, Iteration: iteration, Behaviour: behaviour, Prompts: 1})
+	}
+	for i := 3; i <= 4; i++ {
+		require.NoError(t, begin(i, i-2))
+	}
+	back := storage.Rollback{Run: run, From: 3, To: 1, Ahead: 2}
+	for range 2 {
+		version, err := s.Rollback(t.Context(), back)
+		require.NoError(t, err)
+		require.Equal(t, 6, version)
+	}
+	restored, err := s.Restored(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, map[int]int{4: 1, 5: 1, 6: 1}, restored)
+	require.ErrorContains(t, begin(5, 3), "the run is at version 6 already")
+	require.ErrorIs(t, begin(5, 3), hone.ErrConflict)
+	require.NoError(t, begin(4, 2), "it was begun before, and stays abandoned")
+	require.NoError(t, begin(6, 4))
+	inv, err := s.Inventory(t.Context(), run)
+	require.NoError(t, err)
+	statuses := make(map[int]storage.IterationStatus)
+	for _, it := range inv.Iterations {
+		statuses[it.Iteration.Iteration] = it.Status
+	}
+	const done, open, abandoned = storage.IterationDone, storage.IterationOpen, storage.IterationAbandoned
+	require.Equal(t, map[int]storage.IterationStatus{0: done, 1: done, 2: done, 3: abandoned, 4: abandoned, 6: open}, statuses)
+	back.Ahead = 1
+	_, err = s.Rollback(t.Context(), back)
+	require.ErrorIs(t, err, hone.ErrConflict)
+	back.Ahead = -1
+	_, err = s.Rollback(t.Context(), back)
+	require.ErrorIs(t, err, hone.ErrInvalid)
 }
 
 // A run that went back shows the cycle that made the policy it has, also after going back again to where it went back to.
@@ -152,7 +192,7 @@ func TestProgressIsThatOfWhatTheHeadHas(t *testing.T) {
 	}
 	back := func(from, to int) {
 		t.Helper()
-		_, err := s.Rollback(t.Context(), run, from, to)
+		_, err := s.Rollback(t.Context(), storage.Rollback{Run: run, From: from, To: to})
 		require.NoError(t, err)
 		fence, err = s.AcquireLease(t.Context(), run, "trainer", 1e9)
 		require.NoError(t, err)

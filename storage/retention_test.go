@@ -87,7 +87,7 @@ func TestOldVersionsLoseWhatIsNotKept(t *testing.T) {
 	require.Empty(t, lost, "once")
 
 	for _, version := range []int{1, 5} {
-		_, err = s.Rollback(t.Context(), run, 6, version)
+		_, err = s.Rollback(t.Context(), storage.Rollback{Run: run, From: 6, To: version})
 		require.ErrorIs(t, err, hone.ErrNotFound)
 		require.ErrorContains(t, err, "retention")
 		_, err = s.ForkRun(t.Context(), storage.Fork{Parent: run, Version: version, Run: newRun(fmt.Sprint("fork", version))})

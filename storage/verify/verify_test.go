@@ -484,7 +484,7 @@ func TestDamagedFilesAreFound(t *testing.T) {
 func TestRunsWithAHistoryHold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, err := w.store.Rollback(t.Context(), w.run, cycles, 1)
+	_, err := w.store.Rollback(t.Context(), storage.Rollback{Run: w.run, From: cycles, To: 1})
 	require.NoError(t, err)
 	require.Empty(t, w.verify().Faults)
 	for _, f := range []storage.Fork{
