@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -59,7 +60,7 @@ func (s *Store) SaveRetention(ctx context.Context, r Retention) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	_, err := s.pool.Exec(ctx, `INSERT INTO retention (weights, optimisers, iterations, finished) VALUES ($1, $2, $3, $4)
+	_, err := s.exec(ctx, fault.Retention, `INSERT INTO retention (weights, optimisers, iterations, finished) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (one) DO UPDATE SET weights = excluded.weights, optimisers = excluded.optimisers,
 			iterations = excluded.iterations, finished = excluded.finished, updated_at = now()`,
 		r.Weights, r.Optimisers, r.Iterations, r.Finished)
