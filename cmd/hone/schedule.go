@@ -91,7 +91,6 @@ func (a *app) schedulePauseCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVar(&attempt, "attempt", -1, "the attempt whose policy is in service, as hone schedule show numbers it (required)")
 	cmd.Flags().StringVar(&why, "why", "paused by hand", "a note for whoever looks at it")
 	return cmd
 }
@@ -268,6 +267,12 @@ func (a *app) showSchedule(ctx context.Context, store *storage.Store, v schedule
 	from := "files *.jsonl in " + v.Tune.Source.Dir
 	if v.Tune.Source.Run != "" {
 		from = "what run " + v.Tune.Source.Run + " has sampled"
+	}
+	if t := v.Tune.Source.Table; t != nil {
+		from = fmt.Sprintf("column %s of table %s", t.Column, t.Name)
+		if t.AddressFrom != "" {
+			from += " in the database of $" + t.AddressFrom
+		}
 	}
 	line("problems", "%s; at least %d new ones, drifted by at least %g nats", from, v.Tune.Least, v.Tune.MinDrift)
 	line("training", "%d cycles, with %g old problems beside each new one", v.Tune.Cycles, v.Tune.Replay)
