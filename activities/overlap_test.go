@@ -81,8 +81,8 @@ func TestOverlappedRunIsTheSameWhateverTheTiming(t *testing.T) {
 	}
 }
 
-// TestGoingBackForgetsWhatWasSampledAhead goes back with nothing, something and all sampled ahead that may be: what follows is the same, and
-// nothing of it was sampled by a version that was given up.
+// TestGoingBackForgetsWhatWasSampledAhead goes back with nothing, something and all sampled ahead that may be: what follows is the same,
+// and nothing of it was sampled by a version that was given up.
 func TestGoingBackForgetsWhatWasSampledAhead(t *testing.T) {
 	t.Parallel()
 	job := stale(2)

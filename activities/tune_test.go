@@ -173,8 +173,8 @@ func TestSurveySaysWhyNothingIsTrained(t *testing.T) {
 	require.ErrorIs(t, err, hone.ErrNotFound)
 }
 
-// A table is read like a folder: what is new is sifted, its drift measured, and what holds no problem counted; from the record's database, or
-// from one that the worker's environment names.
+// A table is read like a folder: what is new is sifted, its drift measured, and what holds no problem counted; from the record's database,
+// or from one that the worker's environment names.
 func TestSurveyOfATable(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

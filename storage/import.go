@@ -25,8 +25,8 @@ type Import struct {
 	Mark string
 }
 
-// Check says whether the database at url can be filled: it is empty, or holds this very record and no run of it has gone on. Otherwise, or where the
-// record comes from a newer hone, it is [hone.ErrConflict].
+// Check says whether the database at url can be filled: it is empty, or holds this very record and no run of it has gone on. Otherwise,
+// or where the record comes from a newer hone, it is [hone.ErrConflict].
 func (in Import) Check(ctx context.Context, url string) error {
 	conn, err := in.connect(ctx, url)
 	if err != nil {
@@ -37,9 +37,9 @@ func (in Import) Check(ctx context.Context, url string) error {
 	return err
 }
 
-// Import fills the database at url, which must be empty, in one transaction, and brings its schema up to this program's. One that was filled
-// already stays as it is, as long as nothing was added. See [Import.Check] for others; [hone.ErrCorrupt]: another number of rows than were
-// exported.
+// Import fills the database at url, which must be empty, in one transaction, and brings its schema up to this program's. One that was
+// filled already stays as it is, as long as nothing was added. See [Import.Check] for others; [hone.ErrCorrupt]: another number of rows
+// than were exported.
 func (in Import) Import(ctx context.Context, url string) error {
 	conn, err := in.connect(ctx, url)
 	if err != nil {

@@ -23,7 +23,8 @@ type Iteration struct {
 }
 
 // StartIteration says that an iteration of so many prompts is sampled by the policy version behaviour. Repeating it does
-// nothing; other numbers are [hone.ErrConflict], and so is an iteration that the run has gone past without it. The number of shards stays what it was said to be first: see [Store.Shards].
+// nothing; other numbers are [hone.ErrConflict], and so is an iteration that the run has gone past without it. The number of shards
+// stays what it was said to be first: see [Store.Shards].
 func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 	if _, err := runKey(it.Run); err != nil {
 		return err

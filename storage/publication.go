@@ -95,9 +95,9 @@ func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 	return err
 }
 
-// Withdraw takes an attempt's policy, which a service uses, out of it, and returns the one that was published before, which it uses now. One
-// that is withdrawn already stays so, and the service uses what it did: asking twice is asking once. An attempt that the service doesn't
-// use, or the only one that it could, is [hone.ErrInvalid] and changes nothing.
+// Withdraw takes an attempt's policy, which a service uses, out of it, and returns the one that was published before, which it uses now.
+// One that is withdrawn already stays so, and the service uses what it did: asking twice is asking once. An attempt that the service
+// doesn't use, or the only one that it could, is [hone.ErrInvalid] and changes nothing.
 func (s *Store) Withdraw(ctx context.Context, service string, attempt int, reason string) (now Publication, err error) {
 	err = s.inTx(ctx, fault.Publication, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, service); err != nil {

@@ -30,7 +30,7 @@ func (s *Store) Rollback(ctx context.Context, r Rollback) (version int, err erro
 		return 0, err
 	}
 	if r.To < 0 || r.To >= r.From || r.Ahead < 0 {
-		return 0, fmt.Errorf("roll run %s back to version %d from version %d, %d cycles being sampled ahead: want one of 0 to %d, and 0 or more: %w",
+		return 0, fmt.Errorf("roll run %s back to version %d from version %d, %d cycles sampled ahead: want one of 0 to %d, and 0 or more: %w",
 			r.Run, r.To, r.From, r.Ahead, r.From-1, hone.ErrInvalid)
 	}
 	version = r.From + 1 + r.Ahead

@@ -30,8 +30,8 @@ func (c Column) Validate() error {
 	return nil
 }
 
-// Texts are the values of a column, sorted by their bytes, and the number of rows that have none. A table or a column that is not there, or that
-// this role may not read, is [hone.ErrInvalid].
+// Texts are the values of a column, sorted by their bytes, and the number of rows that have none. A table or a column that is not there,
+// or that this role may not read, is [hone.ErrInvalid].
 func (s *Store) Texts(ctx context.Context, c Column) (texts []string, empty int, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {

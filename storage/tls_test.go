@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -76,8 +75,11 @@ func (a *authority) issue(name string, address net.IP) (cert, key string) {
 func (a *authority) encrypted() (address net.IP, server *pglocal.Server) {
 	t := a.T
 	t.Helper()
-	address = net.IPv4(127, byte(1+mathrand.IntN(250)), byte(mathrand.IntN(250)), byte(2+mathrand.IntN(250)))
-	server, err := pglocal.Start(t.Context(), pglocal.Options{
+	var any3 [3]byte
+	_, err := rand.Read(any3[:])
+	require.NoError(t, err)
+	address = net.IPv4(127, 1+any3[0]%250, any3[1], 2+any3[2]%250)
+	server, err = pglocal.Start(t.Context(), pglocal.Options{
 		Dir: t.TempDir(), Fast: true, Settings: []string{"listen_addresses=" + address.String()},
 	})
 	require.NoError(t, err)
@@ -92,7 +94,7 @@ func (a *authority) encrypted() (address net.IP, server *pglocal.Server) {
 		require.NoError(t, err)
 		serverFile(t, conn, name, text)
 	}
-	serverFile(t, conn, "pg_hba.conf", []byte("local all all trust\nhostssl all all all cert\n"))
+	serverFile(t, conn, "pg_hba.conf", []byte("local hone all trust\nhostssl hone worker,other 0.0.0.0/0 cert\n"))
 	for _, statement := range []string{
 		"CREATE ROLE worker LOGIN", "ALTER DATABASE hone OWNER TO worker", "ALTER SCHEMA public OWNER TO worker",
 		"ALTER SYSTEM SET ssl_ca_file = 'root.crt'", "ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()",
@@ -143,8 +145,9 @@ func TestPostgresIsReachedByMutualTLS(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, head.Number)
 	conn := connect(t, server.URL("hone"))
-	require.Positive(t, count(t, conn, "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND client_dn = '/CN=worker'"))
-	require.Zero(t, count(t, conn, "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE NOT ssl AND usename = 'worker'"))
+	const connections = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE "
+	require.Positive(t, count(t, conn, connections+"ssl AND client_dn = '/CN=worker'"))
+	require.Zero(t, count(t, conn, connections+"NOT ssl AND usename = 'worker'"))
 
 	for name, c := range map[string]struct {
 		settings map[string]string

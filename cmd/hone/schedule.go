@@ -134,8 +134,8 @@ func (a *app) scheduleWithdrawCommand() *cobra.Command {
 	why, attempt := "", -1
 	cmd := &cobra.Command{
 		Use: "withdraw NAME --attempt N", Short: "Take the policy in service out of it; the one published before is used again",
-		Long: `withdraw takes the policy in service out of it, which is named by its attempt, and the one published before is used again. Since the attempt
-is named, the command can be repeated where its answer was lost.`,
+		Long: `withdraw takes the policy in service out of it, which is named by its attempt, and the one published before is used again. Since
+the attempt is named, the command can be repeated where its answer was lost.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, _ *servers, store *storage.Store) error {
@@ -144,7 +144,8 @@ is named, the command can be repeated where its answer was lost.`,
 					if err != nil {
 						return err
 					}
-					return fmt.Errorf("--attempt says which policy to withdraw; service %s uses that of attempt %d: %w", args[0], used.Number, hone.ErrInvalid)
+					return fmt.Errorf("--attempt says which policy to withdraw; service %s uses that of attempt %d: %w",
+						args[0], used.Number, hone.ErrInvalid)
 				}
 				now, err := store.Withdraw(ctx, args[0], attempt, why)
 				if err != nil {

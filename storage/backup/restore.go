@@ -95,27 +95,24 @@ func Restore(ctx context.Context, dir, name string, t Target) (Summary, error) {
 	return sum, in.Import(ctx, t.URL)
 }
 
-// copyFiles copies a folder, if it is there, file by file, each as a whole: one that died half-way can be repeated. A file that is there with
-// other content is [hone.ErrConflict].
+// copyFiles copies a folder, if it is there, file by file, each as a whole: one that died half-way can be repeated. A file that is there
+// with other content is [hone.ErrConflict].
 func copyFiles(to, from string) error {
-	return filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
-		if name == from && errors.Is(err, os.ErrNotExist) {
+	folder := os.DirFS(from)
+	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if name == "." && errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		rest, err := filepath.Rel(from, name)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rest)
+		target := filepath.Join(to, filepath.FromSlash(name))
 		if entry.IsDir() {
 			return os.MkdirAll(target, 0o755)
 		}
-		want, err := os.ReadFile(name)
+		want, err := fs.ReadFile(folder, name)
 		if err != nil {
-			return err
+			return err //nolint:wrapcheck // it is wrapped below, with the rest
 		}
 		have, err := os.ReadFile(target)
 		switch {
@@ -127,11 +124,15 @@ func copyFiles(to, from string) error {
 			return err
 		}
 		part := target + ".part"
-		if err := os.WriteFile(part, want, 0o644); err != nil { //nolint:gosec // settings, which others may read
+		if err := os.WriteFile(part, want, 0o644); err != nil {
 			return err
 		}
 		return os.Rename(part, target)
 	})
+	if err != nil {
+		return fmt.Errorf("copy files: %w", err)
+	}
+	return nil
 }
 
 func load(dir string) (m Manifest, err error) {
