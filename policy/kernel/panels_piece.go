@@ -23,8 +23,8 @@ func (j *productJob) piece(w *piece) {
 	t, p := j.t, &j.p
 	var ends [mostRuns]int32
 	for k := 0; k < p.K; {
-		o := operands{runs: p.runs(ends[:], k)}
-		o.run = run{k, int(o.runs[len(o.runs)-1])}
+		runs := p.runs(ends[:], k)
+		o := operands{run: run{k, int(runs[len(runs)-1])}}
 		n := o.length()
 		if p.TransA { // a long sum over tokens, as in the gradient of a weight
 			o.panels, o.apart = w.panels, n
@@ -34,14 +34,14 @@ func (j *productJob) piece(w *piece) {
 			packed, o.pitch, between = t.packStrips(w.memory, p, j.a, w.strips, o.run)
 			for i := w.lo; i < w.hi; i++ {
 				o.strip = packed[(i-w.lo)*between:]
-				j.strip(w, &o, i, ahead{x: j.a})
+				j.strip(w, &o, runs, i, ahead{x: j.a})
 			}
 		} else {
 			o.panels, o.apart = j.packed[(w.first*p.K+k)*t.columns:], p.K
 			for i := w.lo; i < w.hi; i++ {
 				row, rows := w.row(i)
 				o.strip, o.pitch = t.turnStrip(w.memory, p, j.a, row, rows, o.run)
-				j.strip(w, &o, i, p.ahead(j.a, row+rows, rows, o.run, w.last-w.first))
+				j.strip(w, &o, runs, i, p.ahead(j.a, row+rows, rows, o.run, w.last-w.first))
 			}
 		}
 		k = o.to
@@ -51,7 +51,7 @@ func (j *productJob) piece(w *piece) {
 // operands are what is packed of both for some runs.
 type operands struct {
 	run
-	runs []int32
+
 	// A strip's elements for one k are pitch further than those for the one before.
 	strip []float32
 	pitch int
@@ -60,12 +60,12 @@ type operands struct {
 	apart  int
 }
 
-// strip multiplies a strip with the panels of a piece.
-func (j *productJob) strip(w *piece, o *operands, i int, next ahead) {
+// strip multiplies strip i with the panels of a piece. runs are the ends of those that the operands are of.
+func (j *productJob) strip(w *piece, o *operands, runs []int32, i int, next ahead) {
 	t, p := j.t, &j.p
 	row, rows := w.row(i)
 	column, begin := j.first+w.first*t.columns, 0
-	for _, end := range o.runs {
+	for _, end := range runs {
 		length := int(end) - o.from - begin
 		add, beta := p.onto(o.from + begin)
 		t.product[rows](length, &o.strip[begin*o.pitch], 4*o.pitch, &o.panels[begin*t.columns], 4*o.apart*t.columns,
