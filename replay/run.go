@@ -146,9 +146,6 @@ type Side struct {
 func sideOf(b hone.Breakdown) Side {
 	s := Side{Outcome: b.Outcome, Total: b.Total(), Layers: make([]storage.LayerTotal, len(b.Layers)), breakdown: &b}
 	for i, l := range b.Layers {
-		if l.Terms == nil { // one spelling for none
-			b.Layers[i].Terms = []hone.Term{}
-		}
 		s.Layers[i] = storage.LayerTotal{Layer: l.Layer, Total: l.Total()}
 	}
 	return s

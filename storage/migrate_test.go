@@ -23,6 +23,7 @@ func TestConcurrentMigratorsApplyOnce(t *testing.T) {
 	address := storagetest.Empty(t)
 	_, err := storage.Open(t.Context(), address, storage.Options{})
 	require.ErrorIs(t, err, hone.ErrConflict, "a worker doesn't migrate")
+	require.ErrorContains(t, err, "hone migrate")
 	var group errgroup.Group
 	for range 8 {
 		group.Go(func() error { return storage.Migrate(t.Context(), address) })
