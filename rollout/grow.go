@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/hone-rl/hone"
@@ -116,11 +117,14 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	return out, nil
 }
 
+// Noise is the generator of a search's noise, by the seed of the trajectory that was made of it.
+func Noise(seed uint64) *rand.Rand { return hone.Rand(hone.Seed(seed, "noise")) }
+
 func roots(t task.Task, quests []*quest) []mcts.Root[*state] {
 	out := make([]mcts.Root[*state], len(quests))
 	for i, q := range quests {
 		name, _ := t.State(q.problem, "")
-		out[i] = mcts.Root[*state]{State: &state{tree: i}, Name: name, Rng: hone.Rand(hone.Seed(q.seed, "noise"))}
+		out[i] = mcts.Root[*state]{State: &state{tree: i}, Name: name, Rng: Noise(q.seed)}
 	}
 	return out
 }
