@@ -171,7 +171,8 @@ func (o options) measure(ctx context.Context, m method, cell record) (record, er
 		return record{}, fmt.Errorf("split %s has no problems: %w", o.split, errNothing)
 	}
 	if cell.Budget > 0 && said.Tokens > float64(cell.Budget) {
-		return record{}, fmt.Errorf("%s took %.1f tokens a problem, more than its budget of %d: %w", m.name, said.Tokens, cell.Budget, errOverspent)
+		return record{}, fmt.Errorf("%s took %.1f tokens a problem, more than its budget of %d: %w",
+			m.name, said.Tokens, cell.Budget, errOverspent)
 	}
 	cell.Task = said.Task
 	cell.Version, cell.Problems, cell.Right = said.Version, said.Problems, said.Outcomes.Right
