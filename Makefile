@@ -70,7 +70,7 @@ race: ## the same under the race detector (needs gcc)
 
 e2e: build ## the command, the embedded Temporal server, kill -9 in the middle of a cycle, and ten kills at random
 	$(GOTEST) -tags=e2e -count=1 -p=1 -timeout=20m $(SERVER)
-	rm -rf .tools/search/short && go run ./bench/search -short
+	dir=$$(mktemp -d) && chmod 755 $$dir && go run ./bench/search -short -dir $$dir && rm -rf $$dir
 	go run ./bench/chaos -kills 10 -cycles 10 -learners 1 -spread 2s -disk=false
 
 # Steps of the clock need libfaketime, a full disk the right to mount one; without them it says so and goes on.

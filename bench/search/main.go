@@ -41,11 +41,12 @@ func main() {
 }
 
 // errUsage is a command line that can't be followed, errNothing a folder without anything to report, errOverspent a way that goes over its
-// budget.
+// budget, errWorse a smoke test that says nothing or too little.
 var (
 	errUsage     = errors.New("command line")
 	errNothing   = errors.New("nothing was measured yet")
 	errOverspent = errors.New("more tokens than allowed")
+	errWorse     = errors.New("worse than it must be")
 )
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -65,6 +66,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	records, readErr := readRecords(o.dir)
 	if readErr != nil || len(records) == 0 {
 		return errors.Join(err, readErr, fmt.Errorf("no records in %s: %w", o.dir, errNothing))
+	}
+	if o.short {
+		err = errors.Join(err, checkShort(records))
 	}
 	return errors.Join(err, write(o.out, records))
 }

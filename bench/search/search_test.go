@@ -87,8 +87,15 @@ func TestShortFormTrainsAndMeasuresAllWays(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(asked)), "\n")
 	require.Len(t, lines, 1+len(methods()))
 	require.Contains(t, lines[0], "train --json --config "+filepath.Join(dir, "short", "short.yaml")+" --run short --data-dir ")
-	require.Contains(t, lines[1], "--run short --version -1 --split heldout --limit 12 --data-dir "+filepath.Join(dir, "short", "data"))
+	require.Contains(t, lines[1], "--run short --version -1 --split train --limit 12 --data-dir "+filepath.Join(dir, "short", "data"))
 	require.FileExists(t, filepath.Join(dir, "short", "search.md"))
+
+	greedy := record{Method: "greedy", Right: 3}
+	puct := record{Method: "puct_leaves_64", Verified: true, Right: 2}
+	beam := record{Method: "beam", Verified: true, Right: 2}
+	require.NoError(t, checkShort([]record{greedy, beam}))
+	require.ErrorIs(t, checkShort([]record{greedy, puct}), errWorse)
+	require.ErrorIs(t, checkShort([]record{puct}), errWorse, "a policy that solves nothing says nothing")
 }
 
 // lengthOf is the length of the lines that hold word.

@@ -28,7 +28,7 @@ const (
 func (o *options) shorten() {
 	o.dir = filepath.Join(o.dir, "short")
 	o.out, o.dataDir = o.dir, filepath.Join(o.dir, "data")
-	o.split, o.limit, o.version, o.verified = "heldout", shortLimit, -1, true
+	o.split, o.limit, o.version, o.verified = "train", shortLimit, -1, true
 }
 
 // trainShort trains the policy of the smoke test; one that is trained already stays as it is.
@@ -52,4 +52,30 @@ func (o options) trainShort(ctx context.Context, log io.Writer) error {
 	}
 	fmt.Fprintln(log, "trained", shortRun)
 	return nil
+}
+
+// checkShort holds the smoke test's records to what must be: its policy knows some of the problems that it was taught, and a way that goes
+// over the greedy line first and has the verifier solves no fewer.
+func checkShort(records []record) error {
+	greedy := 0
+	for _, r := range records {
+		if r.Method == "greedy" {
+			greedy = r.Right
+		}
+	}
+	if greedy == 0 {
+		return fmt.Errorf("greedy decoding solves none of %d problems that the policy was taught: %w", shortLimit, errWorse)
+	}
+	for _, r := range records {
+		m, _ := methodOf(r.Method)
+		if r.Verified && m.greedyFirst() && r.Right < greedy {
+			return fmt.Errorf("%s solves %d problems, fewer than the %d of greedy decoding: %w", r.Method, r.Right, greedy, errWorse)
+		}
+	}
+	return nil
+}
+
+// greedyFirst tells that the way's first line is the greedy one.
+func (m method) greedyFirst() bool {
+	return m.name == "best_of" || m.name == "gumbel" || strings.HasPrefix(m.name, "puct")
 }
