@@ -70,6 +70,7 @@ race: ## the same under the race detector (needs gcc)
 
 e2e: build ## the command, the embedded Temporal server, kill -9 in the middle of a cycle, and ten kills at random
 	$(GOTEST) -tags=e2e -count=1 -p=1 -timeout=20m $(SERVER)
+	dir=$$(mktemp -d) && chmod 755 $$dir && go run ./bench/search -short -dir $$dir && rm -rf $$dir
 	go run ./bench/chaos -kills 10 -cycles 10 -learners 1 -spread 2s -disk=false
 
 # Steps of the clock need libfaketime, a full disk the right to mount one; without them it says so and goes on.
@@ -101,9 +102,9 @@ bench-learning: setup build ## ways to learn at equal generated tokens, hours, t
 	go build -o bin/bench-learning ./bench/learning
 	bin/bench-learning $(if $(SHORT),-short) $(ARGS)
 
-bench-search: setup build ## ways to answer at equal generated tokens, with ARGS="-runs demo-1,demo-2,demo-3", to doc/bench/search.md
+bench-search: setup build ## ways to answer at equal generated tokens, with ARGS="-runs demo-1,demo-2,demo-3", to doc/bench/search.md (SHORT=1: a smoke test)
 	go build -o bin/bench-search ./bench/search
-	bin/bench-search $(ARGS)
+	bin/bench-search $(if $(SHORT),-short) $(ARGS)
 
 # A million trajectories take 5 GB of disk for the time of the measurement.
 bench-replay: ## scoring again from Postgres: speed and memory over a million stored trajectories (N=100000 for fewer)

@@ -28,6 +28,8 @@ type Deps struct {
 	Inspect func(run hone.RunID, name string, content []byte) error
 	// Commit names the program in the record of the runs that it creates.
 	Commit string
+	// Environment is a variable of the process by name, for the addresses of databases with problems; nil has none.
+	Environment func(name string) string
 	// Watch hears of the progress of calls that no Temporal orders, often and on their goroutine; nil is nobody.
 	Watch func(Heartbeat)
 }

@@ -24,6 +24,12 @@ func WithDrain(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, drainKey{}, d)
 }
 
+// DrainOf is how long an activity whose worker stops may go on; 0 where it ends at once.
+func DrainOf(ctx context.Context) time.Duration {
+	d, _ := ctx.Value(drainKey{}).(time.Duration)
+	return d
+}
+
 // pulse is an activity's heartbeat: the work says how far it is, and a ticker beside it reports.
 type pulse struct {
 	mu      sync.Mutex
@@ -61,8 +67,7 @@ func beating(ctx context.Context, phase string, work func(ctx context.Context, p
 				return
 			case <-stopping:
 				stopping = nil
-				drain, _ := ctx.Value(drainKey{}).(time.Duration)
-				drained = time.After(drain)
+				drained = time.After(DrainOf(ctx))
 			case <-drained:
 				cancel(errStopping)
 				return

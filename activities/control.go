@@ -10,10 +10,18 @@ import (
 	"github.com/hone-rl/hone/task"
 )
 
-// RollBack makes the content of an older version the run's next one.
+// RollBack makes the content of an older version the run's next one: with overlap the next ones, see [storage.Store.Rollback].
 func (a *Activities) RollBack(ctx context.Context, in RollBackInput) (out RollBackOutput, err error) {
 	err = beating(ctx, "roll back", func(ctx context.Context, _ *pulse) error {
-		version, err := a.deps.Store.Rollback(ctx, in.Run, in.From, in.To)
+		run, err := a.deps.Store.Run(ctx, in.Run)
+		if err != nil {
+			return err
+		}
+		job, err := decodeJob(run.Config)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", run.Name, err)
+		}
+		version, err := a.deps.Store.Rollback(ctx, storage.Rollback{Run: in.Run, From: in.From, To: in.To, Ahead: job.Rollout.Staleness})
 		if err != nil {
 			return unretried(err)
 		}

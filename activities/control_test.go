@@ -239,3 +239,27 @@ func TestARunGoesBackAndOn(t *testing.T) {
 	}
 	require.Equal(t, last[0], last[1])
 }
+
+// A guard compares with the cycle that was learned from last: in one that the run went back in, nothing is known.
+func TestGuardPassesOverCyclesThatTheRunWentBackIn(t *testing.T) {
+	t.Parallel()
+	w, job := setup(t), tiny()
+	job.Cycles = 3
+	entropies := func(name string) (alarm string, before, after float64) {
+		run := w.started(name, job)
+		require.Empty(t, w.cycle(run, 0, 1, 1, w.process).Alarm)
+		_, err := w.process().RollBack(t.Context(), activities.RollBackInput{Run: run, From: 1, To: 0})
+		require.NoError(t, err)
+		w.change(run, "cold", "rollout.sampling.temperature", "0.2")
+		alarm = w.cycle(run, 2, 1, 1, w.process).Alarm
+		metrics, err := w.store.Metrics(t.Context(), run)
+		require.NoError(t, err)
+		return alarm, metrics[0]["entropy"], metrics[2]["entropy"]
+	}
+	alarm, before, after := entropies("unguarded")
+	require.Empty(t, alarm)
+	require.Less(t, after, before)
+	job.PPO.Guard.EntropyFloor = (before + after) / 2
+	alarm, _, _ = entropies("guarded")
+	require.Contains(t, alarm, "is below guard.entropy_floor")
+}

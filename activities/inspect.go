@@ -149,8 +149,12 @@ func (i Inspector) Regenerate(ctx context.Context, run hone.RunID, iteration int
 	}
 	if len(sampled) < len(out.Stored) {
 		_, searched := s.slots(iteration, 0, s.job.Prompts, s.own())
+		paths, err := s.paths(ctx, iteration)
+		if err != nil {
+			return out, err
+		}
 		again, err := roller.Search(ctx, rollout.SearchInput{
-			Origin: s.origin(iteration, out.Stored[0].Behaviour), Slots: searched, Judge: s.judge,
+			Origin: s.origin(iteration, out.Stored[0].Behaviour), Slots: searched, Judge: s.judge, Paths: paths,
 		})
 		if err != nil {
 			return out, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,13 +17,14 @@ import (
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/backup"
 	"github.com/hone-rl/hone/storage/blob"
 	"github.com/hone-rl/hone/storage/fault"
 	"github.com/hone-rl/hone/storage/storagetest"
 	"github.com/hone-rl/hone/storage/verify"
 )
 
-// victimEnv tells a child of TestProcessKilledAtEachPoint where to work: the address of a database and a folder of blobs.
+// victimEnv tells a child of TestProcessKilledAtEachPoint where to work: a place as JSON.
 const victimEnv = "HONE_TEST_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -46,21 +48,35 @@ func victim(where string) error {
 		}
 		ctx = fault.With(ctx, plan)
 	}
-	address, dir, _ := strings.Cut(where, "\n")
-	return drive(ctx, address, dir)
+	var at place
+	if err := json.Unmarshal([]byte(where), &at); err != nil {
+		return err
+	}
+	return drive(ctx, at)
+}
+
+// place is where a run is driven: a database and a folder of blobs, a folder of backups, and what a backup is restored to.
+type place struct{ Address, Blobs, Backups, RestoredAddress, RestoredBlobs string }
+
+func newPlace(t *testing.T) place {
+	t.Helper()
+	return place{
+		Address: storagetest.Empty(t), Blobs: t.TempDir(), Backups: t.TempDir(),
+		RestoredAddress: storagetest.Empty(t), RestoredBlobs: t.TempDir(),
+	}
 }
 
 // driven is the run's name, and forked that of its fork.
 const driven, forked = "driven", "forked"
 
 // drive takes a run through everything that moves a record, from wherever it stands: what the workflow does, in one process.
-func drive(ctx context.Context, address, dir string) error {
-	store, err := storage.Open(ctx, address, storage.Options{Migrate: true})
+func drive(ctx context.Context, at place) error {
+	store, err := storage.Open(ctx, at.Address, storage.Options{Migrate: true})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	blobs, err := blob.OpenDir(dir)
+	blobs, err := blob.OpenDir(at.Blobs)
 	if err != nil {
 		return err
 	}
@@ -86,7 +102,10 @@ func drive(ctx context.Context, address, dir string) error {
 			return fmt.Errorf("from version %d: %w", version, err)
 		}
 	}
-	return driveEnd(ctx, a, store, run.Run)
+	if err := driveEnd(ctx, a, store, run.Run); err != nil {
+		return err
+	}
+	return keep(ctx, store, blobs, at)
 }
 
 // driveOn goes from a version to the next one: by a cycle, or by going back.
@@ -151,23 +170,55 @@ func driveEnd(ctx context.Context, a *activities.Activities, store *storage.Stor
 	if err := a.Finish(ctx, activities.FinishInput{Run: run, Status: activities.StatusSucceeded}); err != nil {
 		return err
 	}
-	_, err = store.Expire(ctx, storage.Retention{Weights: 1, Optimisers: 1}, activities.Lookback, false)
+	return nil
+}
+
+// keep is what is done with the record as a whole: it is collected, backed up once, and that is restored elsewhere.
+func keep(ctx context.Context, store *storage.Store, blobs blob.Store, at place) error {
+	if _, err := store.Expire(ctx, storage.Retention{Weights: 1, Optimisers: 1}, activities.Reads, false); err != nil {
+		return err
+	}
+	if _, err := store.Sweep(ctx, blobs, time.Now().Add(time.Hour), false); err != nil {
+		return err
+	}
+	made, err := backup.List(at.Backups)
+	if err != nil {
+		return err
+	}
+	if len(made) == 0 {
+		begun, err := os.ReadDir(at.Backups)
+		if err != nil {
+			return err
+		}
+		now := time.Unix(int64(len(begun)), 0) // by which it is named: another one than those that died have
+		if _, err := backup.Write(ctx, backup.Source{Store: store, Blobs: blobs, Program: "test", Now: now}, at.Backups); err != nil {
+			return err
+		}
+	}
+	restored, err := blob.OpenDir(at.RestoredBlobs)
+	if err != nil {
+		return err
+	}
+	_, err = backup.Restore(ctx, at.Backups, "", backup.Target{URL: at.RestoredAddress, Blobs: restored})
 	return err
 }
 
 // TestProcessKilledAtEachPoint kills a process by SIGKILL at each point where the record moves, one after the other, and starts it anew:
-// after each death what is stored holds together, and what it ends in is what a process that nobody killed leaves.
+// after each death what is stored holds together, and what it ends in is what a process that nobody killed leaves, as is what is restored.
 func TestProcessKilledAtEachPoint(t *testing.T) {
 	t.Parallel()
-	calmAddress, calmDir := storagetest.Empty(t), t.TempDir()
-	require.NoError(t, drive(t.Context(), calmAddress, calmDir))
-	calm := checked(t, calmAddress, calmDir)
+	still := newPlace(t)
+	require.NoError(t, drive(t.Context(), still))
+	calm := checked(t, still.Address, still.Blobs)
 	require.Len(t, calm, 2)
+	require.Equal(t, calm, checked(t, still.RestoredAddress, still.RestoredBlobs))
 
-	address, dir := storagetest.Empty(t), t.TempDir()
+	at := newPlace(t)
+	where, err := json.Marshal(at)
+	require.NoError(t, err)
 	child := func(plan string) (syscall.WaitStatus, string) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), victimEnv+"="+address+"\n"+dir, fault.Env+"="+plan)
+		cmd.Env = append(os.Environ(), victimEnv+"="+string(where), fault.Env+"="+plan)
 		var said strings.Builder
 		cmd.Stdout, cmd.Stderr = &said, &said
 		_ = cmd.Run()
@@ -180,12 +231,13 @@ func TestProcessKilledAtEachPoint(t *testing.T) {
 		require.True(t, status.Signaled(), "%s was not come by: %s", point, said)
 		require.Equal(t, syscall.SIGKILL, status.Signal())
 		if i > 1 { // the schema is there
-			checked(t, address, dir)
+			checked(t, at.Address, at.Blobs)
 		}
 	}
 	status, said := child("")
 	require.Zero(t, status.ExitStatus(), said)
-	require.Equal(t, calm, checked(t, address, dir))
+	require.Equal(t, calm, checked(t, at.Address, at.Blobs))
+	require.Equal(t, calm, checked(t, at.RestoredAddress, at.RestoredBlobs))
 }
 
 // checked are the digests of all runs of a database, by name; all of them must hold.

@@ -81,6 +81,52 @@ func TestOverlappedRunIsTheSameWhateverTheTiming(t *testing.T) {
 	}
 }
 
+// TestGoingBackForgetsWhatWasSampledAhead goes back with nothing, something and all sampled ahead that may be: what follows is the same,
+// and nothing of it was sampled by a version that was given up.
+func TestGoingBackForgetsWhatWasSampledAhead(t *testing.T) {
+	t.Parallel()
+	job := stale(2)
+	job.Cycles = 7
+	w := setup(t)
+	w.behind = 2
+	var want []string
+	for ahead := range 4 {
+		run := w.started(fmt.Sprint("ahead ", ahead), job)
+		for i := range 2 {
+			w.cycle(run, i, 1, 1, w.process)
+		}
+		for next := range ahead {
+			w.scored(run, 2+next, 1, 1, w.process)
+		}
+		var out activities.RollBackOutput
+		for range 2 {
+			var err error
+			out, err = w.process().RollBack(t.Context(), activities.RollBackInput{Run: run, From: 2, To: 1})
+			require.NoError(t, err)
+		}
+		require.Equal(t, 5, out.Version)
+		_, err := w.process().RolloutShard(t.Context(), activities.RolloutShardInput{Run: run, Iteration: 4, Behaviour: 2, Shards: 1})
+		if ahead < 3 {
+			require.ErrorContains(t, err, "the run is at version 5 already", "who is late begins nothing")
+		}
+		var got []string
+		for i := out.Version; i < job.Cycles; i++ {
+			got = append(got, w.cycle(run, i, 2, 1, w.process).Manifest)
+			stored, err := w.store.LoadIteration(t.Context(), run, i)
+			require.NoError(t, err)
+			require.Equal(t, i-2, stored[0].Behaviour)
+		}
+		if ahead == 0 {
+			want = got
+		}
+		require.Equal(t, want, got, "%d cycles were sampled ahead", ahead)
+		restored, err := w.store.Restored(t.Context(), run)
+		require.NoError(t, err)
+		require.Equal(t, map[int]int{3: 1, 4: 1, 5: 1}, restored, "which sample the cycles that follow")
+		w.requireSound(run)
+	}
+}
+
 func TestStalenessIsHeldToItsRule(t *testing.T) {
 	t.Parallel()
 	job := stale(1)

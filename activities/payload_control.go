@@ -54,7 +54,7 @@ type RollBackInput struct {
 
 // RollBackOutput is the version that has the older one's content.
 type RollBackOutput struct {
-	// Version is From + 1.
+	// Version is From + 1, or as many more as may have been sampled ahead.
 	Version  int    `json:"version"`
 	Manifest string `json:"manifest"`
 }

@@ -15,6 +15,18 @@ type Source struct {
 	Dir string `json:"dir,omitempty"`
 	// Run is the name of a run: the problems that it has sampled or searched.
 	Run string `json:"run,omitempty"`
+	// Table is a table of a Postgres.
+	Table *Table `json:"table,omitempty"`
+}
+
+// Table is a table with a problem a row.
+type Table struct {
+	// Name is the table's, or "schema.name", and Column that of the problems.
+	Name   string `json:"name"`
+	Column string `json:"column"`
+	// AddressFrom is the environment variable of the workers that keep the record, which has the address of the database; the address is a
+	// secret and never crosses Temporal. "" is the record's own database.
+	AddressFrom string `json:"address_from,omitempty"`
 }
 
 // SurveyInput asks what is new to the policy that a service uses.

@@ -125,8 +125,15 @@ func (s *session) alarm(ctx context.Context, iteration int) (string, error) {
 	if guard == (ppo.Guard{}) || s.job.Algorithm != AlgorithmPPO && s.job.Algorithm != "" {
 		return "", nil
 	}
+	restored, err := s.deps.Store.Restored(ctx, s.run)
+	if err != nil {
+		return "", err
+	}
 	var history []ppo.Health
 	for i := max(0, iteration+1-guard.Window()); i <= iteration; i++ {
+		if _, back := restored[i+1]; back {
+			continue // nothing was learned there, and nothing is known of it
+		}
 		m, err := s.deps.Store.IterationMetrics(ctx, s.run, i)
 		if err != nil {
 			return "", err

@@ -186,9 +186,17 @@ func (h *shard) roll(ctx context.Context, p *pulse) (trajectories []hone.Traject
 	if err != nil || len(h.searched) == 0 {
 		return trajectories, nil, err
 	}
-	p.phase("search", "simulations")
-	found, err := roller.Search(ctx, rollout.SearchInput{Origin: origin, Slots: h.searched, Judge: h.judge, Progress: p.at})
+	paths, err := h.paths(ctx, h.in.Iteration)
 	if err != nil {
+		return nil, nil, err
+	}
+	p.phase("search", "simulations")
+	found, err := roller.Search(ctx, rollout.SearchInput{Origin: origin, Slots: h.searched, Judge: h.judge, Paths: paths, Progress: p.at})
+	if err != nil {
+		return nil, nil, err
+	}
+	// Before the shard is there, since a stored shard is never searched again; what is searched again takes the same.
+	if err := h.deps.Store.SaveMetrics(ctx, h.run, h.in.Iteration, h.effort(found, paths)); err != nil {
 		return nil, nil, err
 	}
 	for _, f := range found {

@@ -47,6 +47,9 @@ type session struct {
 	// deals guards orders, the permutations made so far.
 	deals  sync.Mutex
 	orders map[string][]int
+	// recalling guards recalled.
+	recalling sync.Mutex
+	recalled  recollection
 }
 
 // learner is the policy that is being trained, in memory.

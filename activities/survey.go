@@ -1,15 +1,10 @@
 package activities
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -159,74 +154,6 @@ func (v *surveyor) known(ctx context.Context) (map[string]hone.Problem, error) {
 	return known, nil
 }
 
-// find reads the keys of the source, in its order.
-func (v *surveyor) find(ctx context.Context) (found Found, keys []string, err error) {
-	if v.in.Source.Run != "" {
-		run, err := v.deps.Store.RunNamed(ctx, v.in.Source.Run)
-		if err != nil {
-			return found, nil, err
-		}
-		keys, err = v.deps.Store.ProblemKeys(ctx, run.ID, v.job.Task)
-		return found, keys, err
-	}
-	files, err := filepath.Glob(filepath.Join(v.in.Source.Dir, "*.jsonl"))
-	if err != nil {
-		return found, nil, fmt.Errorf("folder of problems %q: %w: %w", v.in.Source.Dir, err, hone.ErrInvalid)
-	}
-	if _, err := os.Stat(v.in.Source.Dir); err != nil {
-		return found, nil, fmt.Errorf("folder of problems: %w", err)
-	}
-	slices.Sort(files)
-	for _, file := range files {
-		some, err := readKeys(file, &found)
-		if err != nil {
-			return found, nil, err
-		}
-		keys = append(keys, some...)
-	}
-	return found, keys, nil
-}
-
-// readKeys are the problems in a file, one JSON object a line. Lines that hold none are counted.
-func readKeys(path string, found *Found) ([]string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var keys []string
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, len(text)+1)
-	for number := 1; lines.Scan(); number++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		var one struct {
-			Problem *string `json:"problem"`
-		}
-		err := json.Unmarshal(line, &one)
-		if err == nil && one.Problem == nil {
-			err = errNoProblem
-		}
-		if err != nil {
-			found.bad(fmt.Sprintf("%s:%d: %v", filepath.Base(path), number, err))
-			continue
-		}
-		keys = append(keys, *one.Problem)
-	}
-	return keys, lines.Err()
-}
-
-var errNoProblem = errors.New(`no "problem"`)
-
-// bad counts a line that names no problem.
-func (f *Found) bad(what string) {
-	f.Bad++
-	if f.FirstBad == "" {
-		f.FirstBad = what
-	}
-}
-
 // sift keeps the problems that are new, each once.
 func (v *surveyor) sift(keys []string, known map[string]hone.Problem, found *Found) ([]hone.Problem, error) {
 	reserved, err := v.session.reserved()
@@ -277,14 +204,6 @@ func (v *surveyor) skip(out SurveyOutput) string {
 			f.New, most, v.in.MinDrift)
 	}
 	return ""
-}
-
-// Validate reports a source that is none, or two.
-func (s Source) Validate() error {
-	if (s.Dir == "") == (s.Run == "") {
-		return fmt.Errorf("source of new problems: folder %q, run %q: want one of them: %w", s.Dir, s.Run, hone.ErrInvalid)
-	}
-	return nil
 }
 
 // putProblems stores a list of problems and returns its digest.

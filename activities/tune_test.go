@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/gate"
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/storagetest"
 	"github.com/hone-rl/hone/task/game24"
 )
 
@@ -156,7 +158,7 @@ func TestSurveySaysWhyNothingIsTrained(t *testing.T) {
 		require.Contains(t, string(p.Details), `"known":`)
 	}
 	for name, source := range map[string]activities.Source{
-		"none": {}, "two": {Dir: known, Run: "base"},
+		"none": {}, "two": {Dir: known, Run: "base"}, "three": {Dir: known, Table: &activities.Table{Name: "a", Column: "b"}},
 	} {
 		in := survey(name, "")
 		in.Source = source
@@ -169,6 +171,71 @@ func TestSurveySaysWhyNothingIsTrained(t *testing.T) {
 	other.Service = "weekly"
 	_, err = w.process().Survey(t.Context(), other)
 	require.ErrorIs(t, err, hone.ErrNotFound)
+}
+
+// A table is read like a folder: what is new is sifted, its drift measured, and what holds no problem counted; from the record's database,
+// or from one that the worker's environment names.
+func TestSurveyOfATable(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	address := storagetest.URL(t)
+	w.store = storagetest.OpenURL(t, address)
+	elsewhere := storagetest.Empty(t)
+	fill := func(address, table string, rows ...any) {
+		conn, err := pgx.Connect(t.Context(), address)
+		require.NoError(t, err)
+		defer conn.Close(t.Context())
+		_, err = conn.Exec(t.Context(), "CREATE TABLE "+table+" (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, question text)")
+		require.NoError(t, err)
+		for _, row := range rows {
+			_, err := conn.Exec(t.Context(), "INSERT INTO "+table+" (question) VALUES ($1)", row)
+			require.NoError(t, err)
+		}
+	}
+	fill(address, "new_problems", "24 24 24 24", "1 1 12 24", "24 12 1 1", nil, "4 5 6 10", "x")
+	fill(elsewhere, "new_problems", "2 20 20 24")
+	run := w.started("base", tiny())
+	w.serve("nightly", run)
+	in := survey("here", "")
+	in.Source.Table = &activities.Table{Name: "public.new_problems", Column: "question"}
+	out, err := w.process().Survey(t.Context(), in)
+	require.NoError(t, err)
+	require.Empty(t, out.Skip)
+	require.Equal(t, 2, out.Found.New, "each once, however its numbers are ordered")
+	require.Equal(t, 1, out.Found.Known)
+	require.Equal(t, 2, out.Found.Bad)
+	require.Equal(t, "table public.new_problems: a row without question", out.Found.FirstBad)
+	require.Equal(t, "numbers", out.Found.Drift[0].Feature)
+	require.Positive(t, out.Found.Drift[0].KL)
+	again, err := w.process().Survey(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, out, again)
+
+	in.Request, in.Source.Table.AddressFrom = "there", "PROBLEMS_URL"
+	_, err = w.process().Survey(t.Context(), in)
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.ErrorContains(t, err, "this worker has no PROBLEMS_URL in its environment")
+	knows := activities.New(activities.Deps{
+		Store: w.store, Blobs: w.blobs, Kernels: w.set, Commit: "test",
+		Environment: func(name string) string { return map[string]string{"PROBLEMS_URL": elsewhere}[name] },
+	})
+	out, err = knows.Survey(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Found.New)
+	for says, change := range map[string]func(*activities.Table){
+		`relation "public.old_problems" does not exist`: func(t *activities.Table) { t.Name = "public.old_problems" },
+		`column "answer" does not exist`:                func(t *activities.Table) { t.Column = "answer" },
+		"want a column, and a table":                    func(t *activities.Table) { t.Column = "" },
+	} {
+		other := *in.Source.Table
+		other.AddressFrom = ""
+		change(&other)
+		in.Source.Table = &other
+		_, err = w.process().Survey(t.Context(), in)
+		require.ErrorIs(t, err, hone.ErrInvalid)
+		require.ErrorContains(t, err, says)
+		in.Source.Table = &activities.Table{Name: "public.new_problems", Column: "question"}
+	}
 }
 
 // graded stores answers of a version, right where the letter is an r.

@@ -86,6 +86,11 @@ func (s *session) update(ctx context.Context, in UpdateInput, p *pulse) (err err
 	metrics := result.metrics
 	maps.Copy(metrics, summarise(stored(scored)).metrics())
 	metrics["generated_tokens"] = float64(tokensOf(scored))
+	efforts, err := s.efforts(ctx, in.Iteration, scored)
+	if err != nil {
+		return err
+	}
+	maps.Copy(metrics, efforts)
 	if s.borrows(in.Iteration) {
 		metrics["staleness"] = float64(s.job.FromScoring.Staleness(in.Iteration))
 	}

@@ -15,6 +15,8 @@ const offered int32 = -2
 const (
 	masked = -1.0 // never taken
 	taken  = -2.0 // its prior is the link's
+
+	aboveTaken = -0.5 // above both, and below every prior
 )
 
 // node holds the numbers of one state that a walk has reached.
@@ -115,7 +117,7 @@ func (a *arena) eachEdge(i int32, f func(e int32)) {
 // seek finds the next edge of node i that no walk has taken.
 func (a *arena) seek(i int32) {
 	n := &a.nodes[i]
-	best := -0.5 // above what masked and taken edges have
+	best := aboveTaken
 	n.next = none
 	for b := n.block; b != none; b = a.blocks[b].next {
 		lo := a.blocks[b].first

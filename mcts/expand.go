@@ -172,11 +172,17 @@ func (a *arena) scale(i int32) {
 	if sum == 0 { // equal ones then
 		add, sum = 1, float64(open)
 	}
+	best, next := aboveTaken, none // as seek finds them
 	for b := n.block; b != none; b = a.blocks[b].next {
-		priors := a.priors[a.blocks[b].first : a.blocks[b].first+a.blocks[b].count]
+		lo := a.blocks[b].first
+		priors := a.priors[lo : lo+a.blocks[b].count]
 		for j, p := range priors {
 			if p >= 0 {
-				priors[j] = (p + add) / sum
+				p = (p + add) / sum
+				priors[j] = p
+				if p > best {
+					best, next = p, lo+int32(j)
+				}
 			}
 		}
 	}
@@ -185,7 +191,7 @@ func (a *arena) scale(i int32) {
 			run[k].prior = (p + add) / sum
 		}
 	}
-	a.seek(i)
+	n.prior, n.next = best, next
 }
 
 // check tells what is wrong with an evaluation.

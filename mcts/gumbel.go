@@ -2,7 +2,6 @@ package mcts
 
 import (
 	"math"
-	"math/bits"
 	"math/rand/v2"
 )
 
@@ -78,7 +77,7 @@ func (a *arena) rootEdges() []rootEdge {
 }
 
 // consideredVisits is, for each simulation, the number of visits of the actions that it may take, under sequential halving of so
-// many actions. Karnin et al. 2013 (PMLR 28:1238); Danihelka et al. 2022, algorithm 2.
+// many actions.
 func consideredVisits(actions, simulations int) []int32 {
 	out := make([]int32, 0, simulations)
 	if actions <= 1 {
@@ -87,16 +86,14 @@ func consideredVisits(actions, simulations int) []int32 {
 		}
 		return out
 	}
-	rounds := bits.Len(uint(actions - 1)) // log2 of actions, rounded up
-	left, visits := actions, make([]int32, actions)
-	for len(out) < simulations {
-		for range max(1, simulations/(rounds*left)) {
-			out = append(out, visits[:left]...)
-			for i := range left {
+	visits := make([]int32, actions)
+	for _, p := range phases(actions, simulations) {
+		for range p.times {
+			out = append(out, visits[:p.left]...)
+			for i := range p.left {
 				visits[i]++
 			}
 		}
-		left = max(2, left/2)
 	}
 	return out[:simulations]
 }

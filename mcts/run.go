@@ -163,7 +163,6 @@ func (t *Tree[S]) request(tree int, w *walk) Request[S] {
 func (t *Tree[S]) settle(answers []Evaluation[S]) []Evaluation[S] {
 	for j := range t.walks {
 		w := &t.walks[j]
-		t.release(w)
 		switch w.end {
 		case endLeaf:
 			t.expand(w.leaf, &answers[0])
@@ -175,9 +174,11 @@ func (t *Tree[S]) settle(answers []Evaluation[S]) []Evaluation[S] {
 		case endWiden:
 			t.widen(w.leaf, &answers[0])
 			answers = answers[1:]
+			t.release(w)
 			continue
 		case endCollided:
 			t.stats.Collisions++
+			t.release(w)
 			continue
 		case endJoined:
 			t.stats.Joined++

@@ -139,9 +139,10 @@ func (t *Tree[S]) release(w *walk) {
 	}
 }
 
-// backup folds the return from w's leaf on into the leaf and all that w went through.
+// backup takes w out of flight, and folds the return from its leaf on into the leaf and all that w went through.
 func (t *Tree[S]) backup(w *walk) {
 	child := &t.nodes[w.leaf]
+	child.flight--
 	value := child.raw
 	if w.end == endJoined {
 		value = child.value()
@@ -160,7 +161,9 @@ func (t *Tree[S]) backup(w *walk) {
 		}
 		l.q = q
 		l.visits++
+		l.flight--
 		n.visits++
+		n.flight--
 		n.valueSum += value
 		t.low, t.high = min(t.low, q), max(t.high, q)
 		child = n

@@ -90,8 +90,8 @@ func TestMixtureOfCopiesIsDense(t *testing.T) {
 		got, err := trainer(t, p, policy.TrainerOptions{}).Evaluate(t.Context(), b)
 		require.NoError(t, err)
 		for i := range want.Logp {
-			require.InDelta(t, want.Logp[i], got.Logp[i], scoreTolerance)
-			require.InDelta(t, want.Value[i], got.Value[i], scoreTolerance)
+			require.InDelta(t, want.Logp[i], got.Logp[i], scoreTolerance*slack(t))
+			require.InDelta(t, want.Value[i], got.Value[i], scoreTolerance*slack(t))
 		}
 	}
 }

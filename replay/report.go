@@ -100,7 +100,9 @@ type fold struct {
 
 	totals, agreement                    differences
 	correlation, agreeBefore, agreeAfter moments
-	largest                              []pair
+	// largest are the largest changes so far, some smaller ones, and none of at most floor.
+	largest []pair
+	floor   float64
 }
 
 func newFold(in Input) *fold {
@@ -126,6 +128,9 @@ func (f *fold) iteration(pairs []pair) error {
 	}
 	return nil
 }
+
+// change is by how much the total changed, >= 0.
+func (p *pair) change() float64 { return math.Abs(p.after.Total - p.before.Total) }
 
 func (p *pair) row() Row {
 	t := p.Trajectory
@@ -160,7 +165,7 @@ func (f *fold) one(p *pair) {
 			f.layer(l.Layer).Changed++
 		}
 	}
-	if p.before.Total != p.after.Total {
+	if p.change() > f.floor {
 		f.largest = append(f.largest, *p)
 		if len(f.largest) >= 4*largest {
 			f.cut()
@@ -181,9 +186,12 @@ func (f *fold) layer(name string) *LayerChange {
 // cut keeps the largest changes; of equal ones the earlier.
 func (f *fold) cut() {
 	slices.SortStableFunc(f.largest, func(a, b pair) int {
-		return cmp.Compare(math.Abs(b.after.Total-b.before.Total), math.Abs(a.after.Total-a.before.Total))
+		return cmp.Compare(b.change(), a.change())
 	})
 	f.largest = slices.Clone(f.largest[:min(largest, len(f.largest))])
+	if len(f.largest) == largest {
+		f.floor = f.largest[largest-1].change()
+	}
 }
 
 // group adds the samples of one problem.

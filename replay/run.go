@@ -23,6 +23,7 @@ type Store interface {
 	LoadBreakdown(ctx context.Context, id hone.TrajectoryID, scoring int) (hone.Breakdown, error)
 	HasScoring(ctx context.Context, key storage.ScoringKey) (bool, error)
 	SaveScoring(ctx context.Context, key storage.ScoringKey, scored []storage.Scored) error
+	KeepScorings(ctx context.Context) error
 }
 
 // Input is what to replay.
@@ -71,6 +72,11 @@ func Run(ctx context.Context, in Input) (Report, error) {
 	fold := newFold(in)
 	if err := in.each(ctx, iterations, fold.iteration); err != nil {
 		return Report{}, err
+	}
+	if in.Scoring > 0 {
+		if err := in.Store.KeepScorings(ctx); err != nil {
+			return Report{}, err
+		}
 	}
 	return fold.report(ctx)
 }
@@ -140,9 +146,6 @@ type Side struct {
 func sideOf(b hone.Breakdown) Side {
 	s := Side{Outcome: b.Outcome, Total: b.Total(), Layers: make([]storage.LayerTotal, len(b.Layers)), breakdown: &b}
 	for i, l := range b.Layers {
-		if l.Terms == nil { // one spelling for none
-			b.Layers[i].Terms = []hone.Term{}
-		}
 		s.Layers[i] = storage.LayerTotal{Layer: l.Layer, Total: l.Total()}
 	}
 	return s

@@ -91,3 +91,6 @@ func (s *Samples) HasScoring(context.Context, storage.ScoringKey) (bool, error) 
 func (s *Samples) SaveScoring(context.Context, storage.ScoringKey, []storage.Scored) error {
 	return fmt.Errorf("replay: a scoring of samples that aren't stored can't be: %w", hone.ErrInvalid)
 }
+
+// KeepScorings has nothing to keep.
+func (s *Samples) KeepScorings(context.Context) error { return nil }

@@ -116,6 +116,9 @@ func (w Weighted) Validate() error {
 // judged turns a judgement into the layer's part of a breakdown of that outcome.
 func (w Weighted) judged(j Judgement, b *hone.Breakdown, cycle int) hone.LayerScore {
 	out := hone.LayerScore{Layer: w.Layer.Name(), Weight: w.Weight * w.Schedule.At(cycle), Terms: w.clipped(j.Terms)}
+	if out.Terms == nil { // one spelling for none
+		out.Terms = []hone.Term{}
+	}
 	if !w.Gate.opens(b.Outcome) {
 		out.Weight = 0
 	}

@@ -65,6 +65,8 @@ type SearchConfig struct {
 	// Forks has steps written one at a time as the search asks for them, about the likeliest first, and none twice, instead of drawing
 	// Candidates at random. It goes with the tree's offers, and not with LengthNormalised.
 	Forks bool `json:"forks,omitempty" yaml:"forks"`
+	// Cache remembers how states were solved before, over the problems of a run.
+	Cache CacheConfig `json:"cache,omitzero" yaml:"cache"`
 }
 
 // DefaultConfig samples 8 completions a prompt of up to 192 tokens at temperature 1, and searches with 32 simulations of 6
@@ -117,6 +119,11 @@ func (c SearchConfig) Validate() error {
 		faults = append(faults, fmt.Errorf("search forks %v with tree offers %v and length_normalised %v: want forks and offers together, and "+
 			"priors that are probabilities: %w", c.Forks, c.Tree.Offers, c.LengthNormalised, hone.ErrInvalid))
 	}
+	if c.Forks && c.Cache.Bytes > 0 {
+		faults = append(faults, fmt.Errorf("search cache of %d bytes with forks: a search that writes nothing twice takes no remembered steps: "+
+			"want 0: %w", c.Cache.Bytes, hone.ErrInvalid))
+	}
+	faults = append(faults, c.Cache.Validate())
 	if !(c.ValueMin < c.ValueMax) || math.IsInf(c.ValueMin, 0) || math.IsInf(c.ValueMax, 0) {
 		faults = append(faults, fmt.Errorf("search value_min %v and value_max %v: want finite numbers, the first below the second: %w",
 			c.ValueMin, c.ValueMax, hone.ErrInvalid))

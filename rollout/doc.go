@@ -28,6 +28,8 @@
 // and majority over whole completions, beam and lookahead over steps, PUCT and Gumbel over trees whose states are shared where the task
 // says that they are equal. Each passes over the greedy line first, and with a judge each stops when nothing better can be found.
 //
+// What earlier cycles solved may be remembered ([Paths]), by state, for training problems alone.
+//
 // Trees with a budget write nothing twice ([SearchConfig.Forks]): a state's steps come one by one as the search asks for them, each from
 // the likeliest token that no step written after the state has taken, and a state's first evaluation writes the likeliest line from
 // there to its end, or to a state that was written before.

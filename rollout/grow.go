@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/hone-rl/hone"
@@ -18,6 +19,8 @@ type quest struct {
 	seed    uint64
 	// generated counts the tokens that the decoder wrote for it, those of dropped candidates included.
 	generated int
+	// recalled counts the states at which a remembered step was among the candidates.
+	recalled int
 	// budget is the most tokens that may be generated for it; 0 is no bound.
 	budget int
 	// spent tells that what is left of the budget is of no use.
@@ -50,6 +53,7 @@ func (q *quest) left(enough int) int {
 type growth struct {
 	search   SearchConfig
 	judge    JudgeFunc
+	paths    *Paths
 	progress ProgressFunc
 }
 
@@ -66,11 +70,16 @@ func (g grown) work() Work {
 		return Work{Generated: g.generated}
 	}
 	stats := g.tree.Stats()
-	return Work{Simulations: stats.Simulations, Evaluations: stats.Evaluations, Joined: stats.Joined, Generated: g.generated}
+	return Work{
+		Simulations: stats.Simulations, Evaluations: stats.Evaluations, Joined: stats.Joined, Recalled: g.recalled, Generated: g.generated,
+	}
 }
 
 // grow searches the quests, as many together as fit a batch of the decoder.
 func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown, error) {
+	for _, q := range quests {
+		q.budget = how.search.Tree.Budget
+	}
 	size := max(r.cfg.Batch/r.cfg.Search.Candidates, 1)
 	each := how.search.Tree.Simulations + 1 // simulations, or tokens where there is a budget
 	if how.search.Tree.Budget > 0 {
@@ -80,7 +89,7 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	for lo := 0; lo < len(quests); lo += size {
 		batch := quests[lo:min(lo+size, len(quests))]
 		done := lo * each
-		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, evaluated: func(states int) {
+		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, paths: how.paths, evaluated: func(states int) {
 			done += states
 			if how.search.Tree.Budget > 0 {
 				how.progress.report(lo*each+spent(batch, each), len(quests)*each)
@@ -108,11 +117,14 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	return out, nil
 }
 
+// Noise is the generator of a search's noise, by the seed of the trajectory that was made of it.
+func Noise(seed uint64) *rand.Rand { return hone.Rand(hone.Seed(seed, "noise")) }
+
 func roots(t task.Task, quests []*quest) []mcts.Root[*state] {
 	out := make([]mcts.Root[*state], len(quests))
 	for i, q := range quests {
 		name, _ := t.State(q.problem, "")
-		out[i] = mcts.Root[*state]{State: &state{tree: i}, Name: name, Rng: hone.Rand(hone.Seed(q.seed, "noise"))}
+		out[i] = mcts.Root[*state]{State: &state{tree: i}, Name: name, Rng: Noise(q.seed)}
 	}
 	return out
 }

@@ -20,6 +20,8 @@ type SearchInput struct {
 	Slots []Slot
 	// Judge says what ended texts are worth; nil leaves that to the value head, and the search sees nothing but the policy.
 	Judge JudgeFunc
+	// Paths are what is remembered of states solved before; nil for nothing.
+	Paths *Paths
 	// Progress counts simulations; those that end in a state known already are counted at the end.
 	Progress ProgressFunc
 }
@@ -30,6 +32,8 @@ type Work struct {
 	Simulations int `json:"simulations"`
 	Evaluations int `json:"evaluations"`
 	Joined      int `json:"joined"`
+	// Recalled is the number of states at which a remembered step was among the candidates.
+	Recalled int `json:"recalled,omitempty"`
 	// Generated is the number of tokens that the decoder wrote: all candidates, also those dropped or never followed, and the
 	// greedy end of a line that the tree left open.
 	Generated int `json:"generated"`
@@ -57,7 +61,7 @@ func (r *Roller) Search(ctx context.Context, in SearchInput) ([]Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
-	grown, err := r.grow(ctx, quests, growth{search: r.cfg.Search, judge: in.Judge, progress: in.Progress})
+	grown, err := r.grow(ctx, quests, growth{search: r.cfg.Search, judge: in.Judge, paths: in.Paths, progress: in.Progress})
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}

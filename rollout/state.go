@@ -50,6 +50,8 @@ type expander struct {
 	cfg    SearchConfig
 	quests []*quest
 	judge  JudgeFunc
+	// paths are what is remembered of states solved before; nil for nothing.
+	paths *Paths
 	// evaluated hears how many states each call took in.
 	evaluated func(states int)
 }
@@ -84,6 +86,9 @@ func (e *expander) Evaluate(ctx context.Context, asks []mcts.Request[*state]) ([
 			return nil, err
 		}
 	}
+	if err := e.recall(ctx, batch); err != nil {
+		return nil, err
+	}
 	for _, x := range batch {
 		out[x.ask] = e.expand(x, results[x.from:x.from+len(x.requests)])
 	}
@@ -104,6 +109,10 @@ type expansion struct {
 	whole bool
 	// short tells that the budget left fewer tokens than may be needed, so that being cut off says nothing.
 	short bool
+	// recalled is a step that solved the state before, as the policy would write it, and worth what was earned from there; nil where
+	// nothing is remembered.
+	recalled *decode.Result
+	worth    float64
 }
 
 // expansion asks for candidates of the next step from a state. Their streams are named by the text so far and by how many were drawn
@@ -188,12 +197,12 @@ func (e *expander) expand(x expansion, results []decode.Result) mcts.Evaluation[
 	if s.ahead != nil && !drawn {
 		e.addAhead(s, add)
 	}
-	cost := q.generated - before
-	if s.far != nil {
-		worth := e.worth(s.far)
-		e.ended(s.far, worth)
-		value = (1-e.cfg.Rollout)*e.clamp(value) + e.cfg.Rollout*worth
+	if x.recalled != nil {
+		add(*x.recalled)
+		q.recalled++
 	}
+	cost := q.generated - before
+	value = e.informed(x, value)
 	switch {
 	case len(actions) > 0:
 	case drawn || x.short:
@@ -211,6 +220,19 @@ func (e *expander) expand(x expansion, results []decode.Result) mcts.Evaluation[
 		actions[i].Prior = math.Exp(min(logps[i]-s.greatest, 600))
 	}
 	return mcts.Evaluation[*state]{Value: e.clamp(value), Actions: actions, Cost: cost}
+}
+
+// informed is a state's value with what its likeliest continuation came to, and what is remembered of it.
+func (e *expander) informed(x expansion, value float64) float64 {
+	if far := x.state.far; far != nil {
+		worth := e.worth(far)
+		e.ended(far, worth)
+		value = (1-e.cfg.Rollout)*e.clamp(value) + e.cfg.Rollout*worth
+	}
+	if x.recalled != nil {
+		value = (1-e.cfg.Cache.Share)*e.clamp(value) + e.cfg.Cache.Share*e.clamp(x.worth)
+	}
+	return value
 }
 
 // addAhead makes a candidate of the first step of the likeliest continuation, and hands what follows it on to the state after it.

@@ -96,7 +96,7 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 	run, fence := cycled(t, s, 3)
 	startIteration(t, s, run, 3)
 	for range 2 {
-		version, err := s.Rollback(t.Context(), run, 3, 1)
+		version, err := s.Rollback(t.Context(), storage.Rollback{Run: run, From: 3, To: 1})
 		require.NoError(t, err)
 		require.Equal(t, 4, version)
 	}
@@ -113,10 +113,10 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 
 	_, err = s.CommitCycle(t.Context(), cycle(run, fence, 4))
 	require.ErrorIs(t, err, hone.ErrConflict, "a trainer that was at work before")
-	_, err = s.Rollback(t.Context(), run, 3, 0)
+	_, err = s.Rollback(t.Context(), storage.Rollback{Run: run, From: 3, To: 0})
 	require.ErrorIs(t, err, hone.ErrConflict)
 	for _, to := range []int{-1, 4, 5} {
-		_, err = s.Rollback(t.Context(), run, 4, to)
+		_, err = s.Rollback(t.Context(), storage.Rollback{Run: run, From: 4, To: to})
 		require.ErrorIs(t, err, hone.ErrInvalid)
 	}
 	fence, err = s.AcquireLease(t.Context(), run, "trainer", 1e9)
@@ -124,6 +124,99 @@ func TestRollbackPublishesOlderContentAgain(t *testing.T) {
 	startIteration(t, s, run, 4)
 	_, err = s.CommitCycle(t.Context(), cycle(run, fence, 4))
 	require.NoError(t, err)
+}
+
+// Cycles that may have been sampled ahead are passed over, whether they were or not, and nobody begins them later.
+func TestRollbackPassesOverWhatMayHaveBeenSampledAhead(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, _ := cycled(t, s, 3)
+	begin := func(iteration, behaviour int) error {
+		return s.StartIteration(t.Context(), storage.Iteration{Run: run, Iteration: iteration, Behaviour: behaviour, Prompts: 1})
+	}
+	for i := 3; i <= 4; i++ {
+		require.NoError(t, begin(i, i-2))
+	}
+	back := storage.Rollback{Run: run, From: 3, To: 1, Ahead: 2}
+	for range 2 {
+		version, err := s.Rollback(t.Context(), back)
+		require.NoError(t, err)
+		require.Equal(t, 6, version)
+	}
+	restored, err := s.Restored(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, map[int]int{4: 1, 5: 1, 6: 1}, restored)
+	require.ErrorContains(t, begin(5, 3), "the run is at version 6 already")
+	require.ErrorIs(t, begin(5, 3), hone.ErrConflict)
+	require.NoError(t, begin(4, 2), "it was begun before, and stays abandoned")
+	require.NoError(t, begin(6, 4))
+	inv, err := s.Inventory(t.Context(), run)
+	require.NoError(t, err)
+	statuses := make(map[int]storage.IterationStatus)
+	for _, it := range inv.Iterations {
+		statuses[it.Iteration.Iteration] = it.Status
+	}
+	const done, open, abandoned = storage.IterationDone, storage.IterationOpen, storage.IterationAbandoned
+	require.Equal(t, map[int]storage.IterationStatus{0: done, 1: done, 2: done, 3: abandoned, 4: abandoned, 6: open}, statuses)
+	back.Ahead = 1
+	_, err = s.Rollback(t.Context(), back)
+	require.ErrorIs(t, err, hone.ErrConflict)
+	back.Ahead = -1
+	_, err = s.Rollback(t.Context(), back)
+	require.ErrorIs(t, err, hone.ErrInvalid)
+}
+
+// A run that went back shows the cycle that made the policy it has, also after going back again to where it went back to.
+func TestProgressIsThatOfWhatTheHeadHas(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, fence := createRun(t, s)
+	require.NoError(t, s.SaveMetrics(t.Context(), run, -1, map[string]float64{"reward": -1}))
+	at := func() (version, content, iteration int) {
+		t.Helper()
+		p, err := s.Progress(t.Context(), run)
+		require.NoError(t, err)
+		all, err := s.Runs(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []storage.Progress{p}, all)
+		require.InDelta(t, float64(p.Iteration), p.Metrics["reward"], 0)
+		return p.Version, p.Content, p.Iteration
+	}
+	commit := func(i int) {
+		t.Helper()
+		startIteration(t, s, run, i)
+		c := cycle(run, fence, i)
+		c.Metrics = map[string]float64{"reward": float64(i)}
+		_, err := s.CommitCycle(t.Context(), c)
+		require.NoError(t, err)
+	}
+	back := func(from, to int) {
+		t.Helper()
+		_, err := s.Rollback(t.Context(), storage.Rollback{Run: run, From: from, To: to})
+		require.NoError(t, err)
+		fence, err = s.AcquireLease(t.Context(), run, "trainer", 1e9)
+		require.NoError(t, err)
+	}
+	for i := range 3 {
+		commit(i)
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want [3]int
+	}{
+		{"trained", func() {}, [3]int{3, 3, 2}},
+		{"went back", func() { back(3, 1) }, [3]int{4, 1, 0}},
+		{"went back to that", func() { back(4, 3); back(5, 4) }, [3]int{6, 1, 0}},
+		{"went on", func() { commit(6) }, [3]int{7, 7, 6}},
+		{"went back to the start", func() { back(7, 0) }, [3]int{8, 0, -1}},
+	} {
+		step.do()
+		version, content, iteration := at()
+		require.Equal(t, step.want, [3]int{version, content, iteration}, step.name)
+	}
+	_, err := s.Progress(t.Context(), storage.RunIDOf("nobody"))
+	require.ErrorIs(t, err, hone.ErrNotFound)
 }
 
 func TestForksGoOnFromAVersion(t *testing.T) {

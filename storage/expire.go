@@ -17,6 +17,7 @@ type expiry struct {
 	keep  Retention
 	run   Run
 	back  int
+	held  holding
 	dry   bool
 	lost  Expired
 }
@@ -53,8 +54,14 @@ func (x *expiry) versions(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := x.unpublished(ctx, tx, head.Number); err != nil || x.dry {
+		if err := x.unpublished(ctx, tx, head.Number); err != nil {
 			return err
+		}
+		for _, lost := range []*[]int{&x.lost.Weights, &x.lost.Optimisers} {
+			*lost = slices.DeleteFunc(*lost, func(version int) bool { return x.held.versions[version] })
+		}
+		if x.dry {
+			return nil
 		}
 		for column, versions := range map[string][]int{"weights_dropped": x.lost.Weights, "optimiser_dropped": x.lost.Optimisers} {
 			_, err := tx.Exec(ctx, "UPDATE policy_versions SET "+column+" = now() WHERE run_id = $1 AND version = ANY ($2)",
@@ -94,22 +101,22 @@ func (x *expiry) iterations(ctx context.Context) error {
 	} else if n == 0 {
 		return nil
 	}
-	// Cycles before a fork are read from the run that it comes from.
-	var newest, forks int
-	if err := x.store.pool.QueryRow(ctx, `SELECT coalesce((SELECT max(iteration) FROM iterations WHERE run_id = $1), -1),
-			(SELECT count(*) FROM runs WHERE parent = $1 AND status NOT IN ('succeeded', 'failed', 'cancelled'))`,
-		string(x.run.ID)).Scan(&newest, &forks); err != nil {
+	var newest int
+	if err := x.store.pool.QueryRow(ctx, "SELECT coalesce((SELECT max(iteration) FROM iterations WHERE run_id = $1), -1)",
+		string(x.run.ID)).Scan(&newest); err != nil {
 		return err
-	}
-	if forks > 0 {
-		return nil // whose lookback may reach anywhere into this run's cycles
 	}
 	old, err := x.numbers(ctx, x.store.pool, `SELECT iteration FROM iterations
 		WHERE run_id = $1 AND iteration <= $2 AND dropped IS NULL AND status <> 'open' ORDER BY iteration`, newest-max(n, x.back))
-	if err != nil || len(old) == 0 {
+	if err != nil {
 		return err
 	}
-	x.lost.Iterations, x.lost.Partitions = old, ended && x.back == 0
+	all := len(old)
+	old = slices.DeleteFunc(old, func(iteration int) bool { return x.held.iterations[iteration] })
+	if len(old) == 0 {
+		return nil
+	}
+	x.lost.Iterations, x.lost.Partitions = old, ended && x.back == 0 && len(old) == all
 	switch {
 	case x.dry:
 		return nil

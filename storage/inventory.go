@@ -80,7 +80,7 @@ type Batch struct {
 	Rows int
 }
 
-// Rows counts the rows of a bulk table. Scoring is 0 where the table knows none.
+// Rows counts the rows of a bulk table, and of table replays the trajectories. Scoring is 0 where the table knows none.
 type Rows struct {
 	Table              string
 	Iteration, Scoring int
@@ -178,20 +178,21 @@ func (r inventoryReader) batches(ctx context.Context) error {
 	return err
 }
 
-// bulk are the tables with a partition a run, and whether they know scorings.
-var bulk = []struct { //nolint:gochecknoglobals // a table
-	name   string
-	scored bool
-}{{"trajectories", false}, {"steps", false}, {"search_nodes", false}, {"scores", true}, {"rewards", true}, {"targets", true}}
+// bulk are the tables with a partition a run: which scoring a row is of, and how many rows it stands for.
+var bulk = []struct{ name, scoring, rows string }{ //nolint:gochecknoglobals // a table
+	{"trajectories", "0", "count(*)"},
+	{"steps", "0", "count(*)"},
+	{"search_nodes", "0", "count(*)"},
+	{"scores", "scoring_id", "count(*)"},
+	{"rewards", "scoring_id", "count(*)"},
+	{"targets", "scoring_id", "count(*)"},
+	{"replays", "scoring_id", "sum(cardinality(samples))"},
+}
 
 func (r inventoryReader) rows(ctx context.Context) error {
 	for _, t := range bulk {
-		scoring := "0"
-		if t.scored {
-			scoring = "scoring_id"
-		}
-		rows, err := r.tx.Query(ctx, fmt.Sprintf("SELECT iteration, %s, count(*) FROM %s WHERE run_id = $1 GROUP BY 1, 2 ORDER BY 1, 2",
-			scoring, t.name), string(r.run))
+		rows, err := r.tx.Query(ctx, fmt.Sprintf("SELECT iteration, %s, %s FROM %s WHERE run_id = $1 GROUP BY 1, 2 ORDER BY 1, 2",
+			t.scoring, t.rows, t.name), string(r.run))
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,8 @@ type Iteration struct {
 }
 
 // StartIteration says that an iteration of so many prompts is sampled by the policy version behaviour. Repeating it does
-// nothing; other numbers are [hone.ErrConflict]. The number of shards stays what it was said to be first: see [Store.Shards].
+// nothing; other numbers are [hone.ErrConflict], and so is an iteration that the run has gone past without it. The number of shards
+// stays what it was said to be first: see [Store.Shards].
 func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 	if _, err := runKey(it.Run); err != nil {
 		return err
@@ -34,7 +35,8 @@ func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 	err := s.inTx(ctx, fault.Iteration, func(tx pgx.Tx) error {
 		// The head is locked so that no change of settings comes between: see ChangeSettings.
 		tag, err := tx.Exec(ctx, `INSERT INTO iterations (run_id, iteration, behaviour, prompts)
-			SELECT run_id, $2::int, $3::int, $4::int FROM (SELECT run_id FROM policy_heads WHERE run_id = $1 FOR SHARE) h
+			SELECT run_id, $2::int, $3::int, $4::int
+			FROM (SELECT run_id, version FROM policy_heads WHERE run_id = $1 FOR SHARE) h WHERE coalesce(version, -1) <= $2
 			ON CONFLICT DO NOTHING`, string(it.Run), it.Iteration, it.Behaviour, it.Prompts)
 		if err != nil {
 			return err
@@ -43,6 +45,9 @@ func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 			var behaviour, prompts int
 			err := tx.QueryRow(ctx, "SELECT behaviour, prompts FROM iterations WHERE run_id = $1 AND iteration = $2",
 				string(it.Run), it.Iteration).Scan(&behaviour, &prompts)
+			if errors.Is(err, pgx.ErrNoRows) {
+				err = it.late(ctx, tx)
+			}
 			if err != nil {
 				return err
 			}
@@ -54,6 +59,15 @@ func (s *Store) StartIteration(ctx context.Context, it Iteration) error {
 		return it.divide(ctx, tx)
 	})
 	return fail(ctx, err, "start iteration %d of run %s", it.Iteration, it.Run)
+}
+
+// late reports why the iteration can't begin.
+func (it Iteration) late(ctx context.Context, tx pgx.Tx) error {
+	head, err := readHead(ctx, tx, it.Run, "")
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the run is at version %d already, by going back: %w", head.Number, hone.ErrConflict)
 }
 
 // ExtendIteration raises the number of prompts of an iteration that was started to it.Prompts; one that has as many or more stays as it

@@ -96,7 +96,8 @@ func checkVersion(have, want int64) error {
 		return fmt.Errorf("database has schema version %d, from a newer hone than this one, which knows %d; use that hone or another "+
 			"database (nothing was changed): %w", have, want, hone.ErrConflict)
 	case have < want:
-		return fmt.Errorf("database has schema version %d, want %d; it has to be migrated first: %w", have, want, hone.ErrConflict)
+		return fmt.Errorf("database has schema version %d, want %d; it has to be migrated first (hone migrate): %w",
+			have, want, hone.ErrConflict)
 	}
 	return nil
 }

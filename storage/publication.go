@@ -95,29 +95,36 @@ func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 	return err
 }
 
-// Withdraw takes the policy that a service uses out of it, and returns the one that was published before, which it uses now. Where there
-// is none, nothing is changed and the error is [hone.ErrInvalid].
-func (s *Store) Withdraw(ctx context.Context, service, reason string) (now Publication, err error) {
+// Withdraw takes an attempt's policy, which a service uses, out of it, and returns the one that was published before, which it uses now.
+// One that is withdrawn already stays so, and the service uses what it did: asking twice is asking once. An attempt that the service
+// doesn't use, or the only one that it could, is [hone.ErrInvalid] and changes nothing.
+func (s *Store) Withdraw(ctx context.Context, service string, attempt int, reason string) (now Publication, err error) {
 	err = s.inTx(ctx, fault.Publication, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, service); err != nil {
 			return err
 		}
-		var published int
-		err := tx.QueryRow(ctx, "SELECT count(*) FROM publications WHERE service = $1 AND state = 'published'", service).Scan(&published)
-		if err == nil && published < 2 {
-			err = fmt.Errorf("it has %d published policies that are kept, and needs another to go back to: %w", published, hone.ErrInvalid)
-		}
+		which, err := readPublication(ctx, tx, "WHERE service = $1 AND number = $2", service, attempt)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE publications SET state = 'withdrawn', reason = $2 WHERE service = $1 AND number =
-			(SELECT max(number) FROM publications WHERE service = $1 AND state = 'published')`, service, reason); err != nil {
+		published, err := readPublications(ctx, tx, "WHERE service = $1 AND state = 'published' ORDER BY number DESC LIMIT 2", service)
+		switch {
+		case err != nil:
 			return err
+		case which.State == Withdrawn && len(published) > 0:
+			now = published[0]
+			return nil
+		case which.State != Published || published[0].Number != attempt:
+			return fmt.Errorf("it is %s, and not what is in use: %w", which.State, hone.ErrInvalid)
+		case len(published) < 2:
+			return fmt.Errorf("it is the only published policy that is kept, and another is needed to go back to: %w", hone.ErrInvalid)
 		}
-		now, err = readPublication(ctx, tx, "WHERE service = $1 AND state = 'published' ORDER BY number DESC LIMIT 1", service)
+		now = published[1]
+		_, err = tx.Exec(ctx, "UPDATE publications SET state = 'withdrawn', reason = $3 WHERE service = $1 AND number = $2",
+			service, attempt, reason)
 		return err
 	})
-	return now, fail(ctx, err, "withdraw what service %s uses", service)
+	return now, fail(ctx, err, "withdraw attempt %d of service %s", attempt, service)
 }
 
 // InService is the policy that a service uses: its newest published one.

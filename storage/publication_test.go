@@ -42,18 +42,26 @@ func TestAServiceUsesItsNewestPublishedPolicy(t *testing.T) {
 	save("1", storage.Refused, 1)
 	require.Equal(t, storage.Skipped, save("2", storage.Skipped, 0).State)
 	use(0)
-	_, err = s.Withdraw(t.Context(), "nightly", "worse in use")
-	require.ErrorIs(t, err, hone.ErrInvalid, "there is nothing to go back to")
+	_, err = s.Withdraw(t.Context(), "nightly", 0, "worse in use")
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.ErrorContains(t, err, "another is needed to go back to")
 	use(0)
 	for version := 2; version <= 4; version++ {
 		p := save(fmt.Sprint(version+1), storage.Published, version)
 		require.Equal(t, p, save(fmt.Sprint(version+1), storage.Refused, 1), "once made, it stays what it is")
 		use(version)
 	}
-	now, err := s.Withdraw(t.Context(), "nightly", "worse in use")
-	require.NoError(t, err)
-	require.Equal(t, 3, now.Version)
-	use(3)
+	for range 2 {
+		now, err := s.Withdraw(t.Context(), "nightly", 5, "worse in use")
+		require.NoError(t, err)
+		require.Equal(t, 3, now.Version)
+		use(3)
+	}
+	for attempt, want := range map[int]error{0: hone.ErrInvalid, 1: hone.ErrInvalid, 3: hone.ErrInvalid, 9: hone.ErrNotFound} {
+		_, err = s.Withdraw(t.Context(), "nightly", attempt, "worse in use")
+		require.ErrorIs(t, err, want, attempt)
+		use(3)
+	}
 
 	all, err := s.Publications(t.Context(), "nightly")
 	require.NoError(t, err)

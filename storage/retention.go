@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -59,16 +60,12 @@ func (s *Store) SaveRetention(ctx context.Context, r Retention) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	_, err := s.pool.Exec(ctx, `INSERT INTO retention (weights, optimisers, iterations, finished) VALUES ($1, $2, $3, $4)
+	_, err := s.exec(ctx, fault.Retention, `INSERT INTO retention (weights, optimisers, iterations, finished) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (one) DO UPDATE SET weights = excluded.weights, optimisers = excluded.optimisers,
 			iterations = excluded.iterations, finished = excluded.finished, updated_at = now()`,
 		r.Weights, r.Optimisers, r.Iterations, r.Finished)
 	return fail(ctx, err, "save retention")
 }
-
-// Lookback is how many finished iterations before the one under way, and how many versions before the head, a run's updates and
-// rollouts read; what lies within is kept whatever the settings say.
-type Lookback func(Run) (int, error)
 
 // Expired is what one run lost, or would.
 type Expired struct {
@@ -86,8 +83,9 @@ type Expired struct {
 func (e Expired) Empty() bool { return len(e.Weights)+len(e.Optimisers)+len(e.Iterations) == 0 }
 
 // Expire gives up what r doesn't keep, beside whatever is being trained, and says of which runs it gave up what; dry gives up nothing.
-// Weights and optimisers' states are only marked: [Store.Sweep] deletes content. Who reads what was given up gets [hone.ErrNotFound].
-func (s *Store) Expire(ctx context.Context, r Retention, back Lookback, dry bool) ([]Expired, error) {
+// What any run reads to go on stays, whatever the settings say; a run that begins to read another meanwhile may come too late. Weights and
+// optimisers' states are only marked: [Store.Sweep] deletes content. Who reads what was given up gets [hone.ErrNotFound].
+func (s *Store) Expire(ctx context.Context, r Retention, reader Reader, dry bool) ([]Expired, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -95,11 +93,17 @@ func (s *Store) Expire(ctx context.Context, r Retention, back Lookback, dry bool
 	if err != nil {
 		return nil, err
 	}
+	reads := make(map[hone.RunID]Reads, len(runs))
+	for _, p := range runs {
+		if reads[p.ID], err = reader(p.Run); err != nil {
+			return nil, fmt.Errorf("expire run %s: %w", p.Name, err)
+		}
+	}
+	held := readByOthers(runs, reads)
 	var all []Expired
 	for _, p := range runs {
-		x := expiry{store: s, keep: r, run: p.Run, dry: dry, lost: Expired{Run: p.ID, Name: p.Name}}
-		if x.back, err = back(p.Run); err != nil {
-			return all, fmt.Errorf("expire run %s: %w", p.Name, err)
+		x := expiry{
+			store: s, keep: r, run: p.Run, back: reads[p.ID].Back, held: held[p.ID], dry: dry, lost: Expired{Run: p.ID, Name: p.Name},
 		}
 		if err := x.expire(ctx); err != nil {
 			return all, fail(ctx, err, "expire run %s", p.Name)

@@ -18,8 +18,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// back is a lookback of n for every run.
-func back(n int) storage.Lookback { return func(storage.Run) (int, error) { return n, nil } }
+// back is a reader of n iterations and versions back for every run.
+func back(n int) storage.Reader {
+	return func(storage.Run) (storage.Reads, error) { return storage.Reads{Back: n}, nil }
+}
 
 // sampled is a run of n cycles, each with stored trajectories.
 func sampled(t testing.TB, s *storage.Store, n int) (run hone.RunID, fence int64) {
@@ -85,7 +87,7 @@ func TestOldVersionsLoseWhatIsNotKept(t *testing.T) {
 	require.Empty(t, lost, "once")
 
 	for _, version := range []int{1, 5} {
-		_, err = s.Rollback(t.Context(), run, 6, version)
+		_, err = s.Rollback(t.Context(), storage.Rollback{Run: run, From: 6, To: version})
 		require.ErrorIs(t, err, hone.ErrNotFound)
 		require.ErrorContains(t, err, "retention")
 		_, err = s.ForkRun(t.Context(), storage.Fork{Parent: run, Version: version, Run: newRun(fmt.Sprint("fork", version))})
@@ -163,20 +165,81 @@ func TestARunThatEndedLosesItsPartitionsAndCanGoOn(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAForkThatGoesOnKeepsItsParentsIterations(t *testing.T) {
+// What was sampled before a fork is read from the run that sampled it, through however many forks, until the lookback is behind the fork.
+func TestForksKeepWhatTheyReadOfTheirParents(t *testing.T) {
 	t.Parallel()
 	s := storagetest.Open(t)
-	run, _ := sampled(t, s, 4)
+	run, _ := sampled(t, s, 6)
 	fork, err := s.ForkRun(t.Context(), storage.Fork{Parent: run, Version: 3, Run: newRun("fork")})
 	require.NoError(t, err)
-	lost, err := s.Expire(t.Context(), storage.Retention{Iterations: 1}, back(0), false)
-	require.NoError(t, err)
-	require.Empty(t, lost)
 	require.NoError(t, s.SetStatus(t.Context(), fork.ID, storage.StatusSucceeded, ""))
-	lost, err = s.Expire(t.Context(), storage.Retention{Iterations: 1}, back(0), false)
+	child, err := s.ForkRun(t.Context(), storage.Fork{Parent: fork.ID, Version: 3, Run: newRun("fork of the fork")})
 	require.NoError(t, err)
-	require.Len(t, lost, 1)
-	require.Equal(t, []int{0, 1, 2}, lost[0].Iterations)
+	anew, err := s.ForkRun(t.Context(), storage.Fork{Parent: run, Version: 2, Run: newRun("anew"), Restart: true})
+	require.NoError(t, err)
+	require.NoError(t, s.SetStatus(t.Context(), run, storage.StatusSucceeded, ""))
+
+	keep := storage.Retention{Finished: time.Microsecond}
+	reads := func(of map[hone.RunID]int) storage.Reader {
+		return func(r storage.Run) (storage.Reads, error) { return storage.Reads{Back: of[r.ID]}, nil }
+	}
+	want := storage.Expired{Run: run, Name: runName(t, s, run)}
+	for _, c := range []struct {
+		reads map[hone.RunID]int
+		left  []int
+	}{
+		{map[hone.RunID]int{child.ID: 2, anew.ID: 9}, []int{0, 3, 4, 5}},
+		{map[hone.RunID]int{fork.ID: 1, child.ID: 2}, []int{0, 3, 4, 5}},
+		{map[hone.RunID]int{fork.ID: 9}, []int{3, 4, 5}},
+	} {
+		want.Iterations = c.left
+		lost, err := s.Expire(t.Context(), keep, reads(c.reads), true)
+		require.NoError(t, err)
+		require.Equal(t, []storage.Expired{want}, lost, "%v", c.reads)
+	}
+	want.Iterations, want.Partitions = []int{0, 1, 2, 3, 4, 5}, true
+	lost, err := s.Expire(t.Context(), keep, back(0), false)
+	require.NoError(t, err)
+	require.Equal(t, []storage.Expired{want}, lost)
+}
+
+// What a run takes from another one is kept until it has taken it.
+func TestLoansAreKeptUntilTheyAreTaken(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	lender, _ := sampled(t, s, 5)
+	_, err := s.SavePublication(t.Context(), storage.Publication{
+		Service: "math", Request: "a", State: storage.Refused, Reason: "worse", Run: lender, Version: 2, Details: []byte("{}"),
+	}, 3)
+	require.NoError(t, err)
+	taker, err := s.CreateRun(t.Context(), newRun("taker"))
+	require.NoError(t, err)
+	fence, err := s.AcquireLease(t.Context(), taker.ID, "trainer", hour)
+	require.NoError(t, err)
+	keep := storage.Retention{Weights: 1, Optimisers: 1, Iterations: 1}
+	reader := func(r storage.Run) (storage.Reads, error) {
+		if r.ID != taker.ID {
+			return storage.Reads{}, nil
+		}
+		return storage.Reads{Loan: storage.Loan{Run: "run", From: 1, To: 3, Version: 2}}, nil
+	}
+	loses := func(want storage.Expired) {
+		t.Helper()
+		want.Run, want.Name = lender, "run"
+		lost, err := s.Expire(t.Context(), keep, reader, true)
+		require.NoError(t, err)
+		require.NotEmpty(t, lost)
+		require.Equal(t, want, lost[len(lost)-1])
+	}
+	loses(storage.Expired{Weights: []int{1, 3, 4}, Optimisers: []int{0, 1, 3, 4}, Iterations: []int{0}})
+	require.NoError(t, s.PublishFirst(t.Context(), taker.ID, fence, storage.First{Version: versionOf(0)}))
+	loses(storage.Expired{Weights: []int{1, 2, 3, 4}, Optimisers: []int{0, 1, 2, 3, 4}, Iterations: []int{0}})
+	for i, want := range [][]int{{0, 1}, {0, 1, 2}, {0, 1, 2, 3}} {
+		startIteration(t, s, taker.ID, i)
+		_, err := s.CommitCycle(t.Context(), cycle(taker.ID, fence, i))
+		require.NoError(t, err)
+		loses(storage.Expired{Weights: []int{1, 2, 3, 4}, Optimisers: []int{0, 1, 2, 3, 4}, Iterations: want})
+	}
 }
 
 func runName(t testing.TB, s *storage.Store, run hone.RunID) string {

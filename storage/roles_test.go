@@ -53,7 +53,7 @@ func TestAWorkersRoleDoesAllOfItsWork(t *testing.T) {
 	require.NoError(t, s.SaveScoring(t.Context(), live(run), scored(2, 1)))
 	require.NoError(t, s.SetStatus(t.Context(), run, storage.StatusRunning, ""))
 	require.NoError(t, s.SaveMetrics(t.Context(), run, 0, map[string]float64{"reward": 2}))
-	_, err := s.Rollback(t.Context(), run, 2, 1)
+	_, err := s.Rollback(t.Context(), storage.Rollback{Run: run, From: 2, To: 1})
 	require.NoError(t, err)
 	_, err = s.ForkRun(t.Context(), storage.Fork{Parent: run, Version: 1, Run: newRun("fork")})
 	require.NoError(t, err)

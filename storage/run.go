@@ -67,7 +67,10 @@ type Progress struct {
 	Run
 	// Version is the head: the newest policy version, -1 if there is none.
 	Version int
-	// Iteration is the newest finished cycle, -1 if there is none.
+	// Content is the version that first had what the head has: an older one where the run went back and has not trained since, else
+	// Version.
+	Content int
+	// Iteration is the cycle that made Content, -1 if none did.
 	Iteration int
 	// Metrics are of that cycle, or of what came before the first.
 	Metrics map[string]float64
@@ -185,29 +188,51 @@ func (s *Store) RunNamed(ctx context.Context, name string) (r Run, err error) {
 	return r, fail(ctx, err, "run %q", name)
 }
 
+// readProgress selects runs, with the numbers of the cycle that made what the head has: one that the run went back from is passed over.
+const readProgress = "SELECT " + runColumns + `,
+		coalesce(h.version, -1), coalesce(c.version, -1), coalesce(c.iteration, -1), m.names, m.values
+	FROM runs r
+	JOIN policy_heads h USING (run_id)
+	LEFT JOIN LATERAL (
+		WITH RECURSIVE back AS (
+			SELECT version, iteration, restores FROM policy_versions WHERE run_id = r.run_id AND version = h.version
+			UNION ALL
+			SELECT v.version, v.iteration, v.restores FROM policy_versions v JOIN back b ON v.version = b.restores WHERE v.run_id = r.run_id)
+		SELECT version, iteration FROM back WHERE restores IS NULL) c ON true
+	LEFT JOIN LATERAL (SELECT array_agg(name ORDER BY name) AS names, array_agg(value ORDER BY name) AS values
+		FROM iteration_metrics WHERE run_id = r.run_id AND iteration = coalesce(c.iteration, -1)) m ON true `
+
+func scanProgress(row pgx.CollectableRow) (p Progress, err error) {
+	var names []string
+	var values []float64
+	err = scanRun(row, &p.Run, &p.Version, &p.Content, &p.Iteration, &names, &values)
+	p.Metrics = make(map[string]float64, len(names))
+	for i, name := range names {
+		p.Metrics[name] = values[i]
+	}
+	return p, err
+}
+
 // Runs are all runs with their progress, the newest first.
 func (s *Store) Runs(ctx context.Context) ([]Progress, error) {
-	rows, err := s.pool.Query(ctx, "SELECT "+runColumns+`, coalesce(h.version, -1), coalesce(i.iteration, -1), m.names, m.values
-		FROM runs r
-		JOIN policy_heads h USING (run_id)
-		LEFT JOIN LATERAL (SELECT max(iteration) AS iteration FROM iterations WHERE run_id = r.run_id AND status = 'done') i ON true
-		LEFT JOIN LATERAL (SELECT array_agg(name ORDER BY name) AS names, array_agg(value ORDER BY name) AS values
-			FROM iteration_metrics WHERE run_id = r.run_id AND iteration = coalesce(i.iteration, -1)) m ON true
-		ORDER BY r.created_at DESC, r.name`)
+	rows, err := s.pool.Query(ctx, readProgress+"ORDER BY r.created_at DESC, r.name")
 	if err != nil {
 		return nil, fail(ctx, err, "list runs")
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Progress, err error) {
-		var names []string
-		var values []float64
-		err = scanRun(row, &p.Run, &p.Version, &p.Iteration, &names, &values)
-		p.Metrics = make(map[string]float64, len(names))
-		for i, name := range names {
-			p.Metrics[name] = values[i]
-		}
-		return p, err
-	})
+	all, err := pgx.CollectRows(rows, scanProgress)
 	return all, fail(ctx, err, "list runs")
+}
+
+// Progress is one run with its progress.
+func (s *Store) Progress(ctx context.Context, run hone.RunID) (p Progress, err error) {
+	if _, err := runKey(run); err != nil {
+		return Progress{}, err
+	}
+	rows, err := s.pool.Query(ctx, readProgress+"WHERE r.run_id = $1", string(run))
+	if err == nil {
+		p, err = pgx.CollectExactlyOneRow(rows, scanProgress)
+	}
+	return p, fail(ctx, err, "progress of run %s", run)
 }
 
 // SetStatus says where the run stands; reason is why, in words, and may be empty.

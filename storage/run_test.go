@@ -30,9 +30,9 @@ func TestCreateRunIsIdempotentAndConcurrent(t *testing.T) {
 	require.Equal(t, uint64(1<<63+7), got.Seed)
 	require.Equal(t, storage.StatusPending, got.Status)
 	partitions := "SELECT count(*) FROM pg_inherits WHERE inhparent::regclass::text IN " +
-		"('trajectories', 'steps', 'scores', 'rewards', 'targets', 'search_nodes')"
+		"('trajectories', 'steps', 'scores', 'rewards', 'targets', 'search_nodes', 'replays')"
 	conn := connect(t, address)
-	require.Equal(t, 6, count(t, conn, partitions))
+	require.Equal(t, 7, count(t, conn, partitions))
 
 	again := newRun("run")
 	again.Commit, again.Fingerprint = "another program", "other kernels"

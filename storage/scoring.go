@@ -88,6 +88,12 @@ func (s *Store) SaveScoring(ctx context.Context, key ScoringKey, scored []Scored
 		if err != nil || stored {
 			return err
 		}
+		if err := w.added(ctx, tx); err != nil {
+			return err
+		}
+		if w.packed != nil {
+			return w.insertReplay(ctx, tx)
+		}
 		return w.copy(ctx, tx)
 	})
 	return fail(ctx, err, "save scoring %d of shard %s", key.Scoring, key.ShardKey)
@@ -99,7 +105,7 @@ type scoringWriter struct {
 	key    ScoringKey
 	scored []Scored
 	layers []layerRow
-	// packed are a replay's breakdowns; the live scoring's are in layers.
+	// packed are a replay's breakdowns; the live scoring's, of which it is nil, are in layers.
 	packed [][]byte
 }
 
@@ -111,11 +117,17 @@ type layerRow struct {
 }
 
 func (w *scoringWriter) prepare() error {
-	for _, s := range w.scored {
+	if w.key.Scoring != LiveScoring {
+		w.packed = make([][]byte, 0, len(w.scored))
+	}
+	for i, s := range w.scored {
 		if err := s.Breakdown.Validate(); err != nil {
 			return fmt.Errorf("sample %d: %w", s.Sample, err)
 		}
 		if w.key.Scoring != LiveScoring {
+			if i > 0 && s.Sample <= w.scored[i-1].Sample {
+				return fmt.Errorf("sample %d comes after sample %d: want them in order: %w", s.Sample, w.scored[i-1].Sample, hone.ErrInvalid)
+			}
 			packed, err := packBreakdown(s.Breakdown)
 			if err != nil {
 				return fmt.Errorf("sample %d: %w", s.Sample, err)
@@ -176,25 +188,27 @@ func (w *scoringWriter) digest() []byte {
 	return d.sum()
 }
 
+// added makes sure that the scoring is known; the bulk tables have no foreign keys that would say so.
+func (w *scoringWriter) added(ctx context.Context, tx pgx.Tx) error {
+	var exists bool
+	err := tx.QueryRow(ctx, "SELECT true FROM scorings WHERE run_id = $1 AND scoring_id = $2", w.run, w.key.Scoring).Scan(&exists)
+	if err != nil {
+		return fmt.Errorf("scoring %d was not added: %w", w.key.Scoring, err)
+	}
+	return nil
+}
+
+// copy writes the live scoring: a row a trajectory, and one a layer.
 func (w *scoringWriter) copy(ctx context.Context, tx pgx.Tx) error {
 	key := w.key
-	var exists bool // the bulk tables have no foreign keys that would say so
-	err := tx.QueryRow(ctx, "SELECT true FROM scorings WHERE run_id = $1 AND scoring_id = $2", w.run, key.Scoring).Scan(&exists)
-	if err != nil {
-		return fmt.Errorf("scoring %d was not added: %w", key.Scoring, err)
-	}
-	columns := []string{"run_id", "iteration", "scoring_id", "sample", "outcome", "steps", "total", "packed"}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"scores"}, columns, pgx.CopyFromSlice(len(w.scored), func(i int) ([]any, error) {
+	columns := []string{"run_id", "iteration", "scoring_id", "sample", "outcome", "steps", "total"}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"scores"}, columns, pgx.CopyFromSlice(len(w.scored), func(i int) ([]any, error) {
 		s := w.scored[i]
-		var packed []byte
-		if w.packed != nil {
-			packed = w.packed[i]
-		}
 		return []any{
-			w.run, key.Iteration, key.Scoring, s.Sample, string(s.Breakdown.Outcome), s.Breakdown.Steps, s.Breakdown.Total(), packed,
+			w.run, key.Iteration, key.Scoring, s.Sample, string(s.Breakdown.Outcome), s.Breakdown.Steps, s.Breakdown.Total(),
 		}, nil
 	}))
-	if err != nil || w.packed != nil {
+	if err != nil {
 		return err
 	}
 	columns = []string{"run_id", "iteration", "scoring_id", "sample", "position", "layer", "weight", "total", "per_step", "detail"}
@@ -230,32 +244,35 @@ func (s *Store) loadScored(ctx context.Context, r Samples, scoring int) ([]Score
 		return nil, err
 	}
 	var all []Scored
-	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT sample, outcome, steps, packed FROM scores
-			WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 AND sample >= $4 AND sample < $5::bigint ORDER BY sample`,
-			string(r.Run), r.Iteration, scoring, r.From, r.to())
-		if err != nil {
-			return err
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
+		if scoring != LiveScoring {
+			all, err = loadReplay(ctx, tx, r, scoring)
+		} else {
+			all, err = loadScores(ctx, tx, r)
 		}
-		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Scored, err error) {
-			var packed []byte
-			if err := row.Scan(&s.Sample, &s.Breakdown.Outcome, &s.Breakdown.Steps, &packed); err != nil || scoring == LiveScoring {
-				return s, err
-			}
-			if err := unpackBreakdown(packed, &s.Breakdown); err != nil {
-				return s, fmt.Errorf("sample %d: %w", s.Sample, err)
-			}
-			return s, nil
-		})
 		if err == nil && len(all) == 0 {
 			err = present(ctx, tx, r.Run, r.Iteration)
 		}
-		if err != nil || scoring != LiveScoring {
-			return err
-		}
-		return loadLayers(ctx, tx, r, all)
+		return err
 	})
 	return all, fail(ctx, err, "load scoring %d of iteration %d of run %s", scoring, r.Iteration, r.Run)
+}
+
+// loadScores loads the live scoring of a range, in the order of samples.
+func loadScores(ctx context.Context, tx pgx.Tx, r Samples) ([]Scored, error) {
+	rows, err := tx.Query(ctx, `SELECT sample, outcome, steps FROM scores
+		WHERE run_id = $1 AND iteration = $2 AND scoring_id = 0 AND sample >= $3 AND sample < $4::bigint ORDER BY sample`,
+		string(r.Run), r.Iteration, r.From, r.to())
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Scored, err error) {
+		return s, row.Scan(&s.Sample, &s.Breakdown.Outcome, &s.Breakdown.Steps)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, loadLayers(ctx, tx, r, all)
 }
 
 // loadLayers puts the layers of the live scoring into the breakdowns, which are in the order of samples.

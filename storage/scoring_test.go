@@ -103,3 +103,54 @@ func TestReplayLeavesTheLiveScoringAlone(t *testing.T) {
 	_, err = s.AddScoring(t.Context(), storage.RunIDOf("nobody"), []byte(`{}`))
 	require.ErrorIs(t, err, hone.ErrNotFound)
 }
+
+func TestAReplayOfManySamplesComesBackInParts(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	run, _ := createRun(t, s)
+	key := live(run)
+	var err error
+	key.Scoring, err = s.AddScoring(t.Context(), run, []byte(`{"step": 0.75}`))
+	require.NoError(t, err)
+	want := scored(2500, 0.75) // rows of 1024
+	for range 2 {
+		require.NoError(t, s.SaveScoring(t.Context(), key, want))
+	}
+	got, err := s.LoadScoring(t.Context(), run, 0, key.Scoring)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	one, err := s.LoadBreakdown(t.Context(), hone.TrajectoryID{Run: run, Sample: 1030}, key.Scoring)
+	require.NoError(t, err)
+	require.Equal(t, want[1030].Breakdown, one)
+	_, err = s.LoadBreakdown(t.Context(), hone.TrajectoryID{Run: run, Sample: 2500}, key.Scoring)
+	require.ErrorIs(t, err, hone.ErrNotFound)
+	sums, err := s.LoadSums(t.Context(), run, 0, key.Scoring)
+	require.NoError(t, err)
+	require.Len(t, sums, 2500)
+	require.Equal(t, storage.Sums{Sample: 2400, Total: want[2400].Breakdown.Total()}, sums[2400])
+
+	require.ErrorIs(t, s.SaveScoring(t.Context(), key, scored(2499, 0.75)), hone.ErrConflict)
+	want[1], want[2] = want[2], want[1]
+	key.Iteration = 1
+	require.ErrorIs(t, s.SaveScoring(t.Context(), key, want), hone.ErrInvalid, "samples in order")
+}
+
+// TestKeptScoringsAreOnDisk follows the server's log: a replay's commit is not waited for, and keeping it is.
+func TestKeptScoringsAreOnDisk(t *testing.T) {
+	t.Parallel()
+	address := storagetest.URL(t)
+	s := storagetest.OpenURL(t, address+"&options=-c%20synchronous_commit%3Don")
+	run, _ := createRun(t, s)
+	key := live(run)
+	var err error
+	key.Scoring, err = s.AddScoring(t.Context(), run, []byte(`{"step": 0.75}`))
+	require.NoError(t, err)
+	require.NoError(t, s.SaveScoring(t.Context(), key, scored(5, 0.75)))
+	conn := connect(t, address)
+	var saved string
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT pg_current_wal_insert_lsn()::text").Scan(&saved))
+	require.NoError(t, s.KeepScorings(t.Context()))
+	var kept bool
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn", saved).Scan(&kept))
+	require.True(t, kept)
+}

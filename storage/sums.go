@@ -28,7 +28,11 @@ func (s *Store) LoadSums(ctx context.Context, run hone.RunID, iteration, scoring
 		return nil, err
 	}
 	var all []Sums
-	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
+		if scoring != LiveScoring {
+			all, err = replayTotals(ctx, tx, run, iteration, scoring)
+			return err
+		}
 		const where = " WHERE run_id = $1 AND iteration = $2 AND scoring_id = $3 ORDER BY sample"
 		rows, err := tx.Query(ctx, "SELECT sample, total FROM scores"+where, string(run), iteration, scoring)
 		if err != nil {

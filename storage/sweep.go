@@ -9,6 +9,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -95,7 +96,11 @@ func (s *Store) sweep(ctx context.Context, blobs blob.Store, old []blob.Info, be
 				w.Kept++
 				continue
 			}
-			deleted, err := blob.DeleteOlder(ctx, blobs, info.Digest, before)
+			var deleted bool
+			err := fault.Around(ctx, fault.Sweep, func() (err error) {
+				deleted, err = blob.DeleteOlder(ctx, blobs, info.Digest, before)
+				return err
+			})
 			switch {
 			case err != nil:
 				return err

@@ -33,6 +33,14 @@ type Task interface {
 	Need(p hone.Problem) int
 }
 
+// Goaler is a task whose problems can share what is known of a state.
+type Goaler interface {
+	// Goal names what a problem asks for, such as "24": from equal states problems of one goal have the same continuations, up to
+	// returns to earlier states and to the answer, which may speak of the whole problem. It is empty for a problem that is not of this
+	// task.
+	Goal(p hone.Problem) string
+}
+
 // Poser is a task whose problems are questions with a reference answer, which may come from anywhere.
 type Poser interface {
 	// Pose is the problem of that question, whose right answer is the reference. A reference that is no answer of this task is

@@ -110,14 +110,14 @@ func TestGoingBackGivesUpWhatWasBegun(t *testing.T) {
 		Return(func(context.Context, activities.RollBackInput) (activities.RollBackOutput, error) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			o.head = 4
-			return activities.RollBackOutput{Version: 4, Manifest: "back"}, nil
+			o.head = 5
+			return activities.RollBackOutput{Version: 5, Manifest: "back"}, nil
 		}).Once()
 	o.mockAll()
 	o.train(input(6))
 	require.Equal(t, activities.StatusSucceeded, o.result().Status)
-	require.Equal(t, []int{0, 1, 2, 4, 5}, o.updated, "the way back takes the place of a cycle")
-	require.Equal(t, 3, o.sampled[4])
+	require.Equal(t, []int{0, 1, 2, 5}, o.updated, "the way back takes the place of a cycle, and of the one that was sampled ahead")
+	require.Equal(t, 4, o.sampled[5])
 }
 
 func TestSamplingThatFailsAheadFailsInItsTurn(t *testing.T) {

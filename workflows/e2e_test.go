@@ -38,6 +38,14 @@ type fakes struct {
 	// whose updates heartbeat until one value is sent to open.
 	uniform, poison, gate hone.RunID
 	open                  chan struct{}
+	// ahead is the run whose samples may be behind by a version, sampled are the versions that sampled its cycles.
+	ahead   hone.RunID
+	sampled map[int]int
+	// slow is the run whose first worker of a shard makes no progress until it is told to stop; taken is set when it has the shard.
+	slow  hone.RunID
+	taken bool
+	// drain is what a shard was told of its worker's.
+	drain time.Duration
 }
 
 func (f *fakes) Prepare(_ context.Context, in activities.PrepareInput) (activities.PrepareOutput, error) {
@@ -47,7 +55,11 @@ func (f *fakes) Prepare(_ context.Context, in activities.PrepareInput) (activiti
 	if _, ok := f.heads[run]; !ok {
 		f.heads[run] = -1
 	}
-	return activities.PrepareOutput{Run: run, Version: f.heads[run], Manifest: "head"}, nil
+	out := activities.PrepareOutput{Run: run, Version: f.heads[run], Manifest: "head"}
+	if run == f.ahead {
+		out.Staleness = 1
+	}
+	return out, nil
 }
 
 func (f *fakes) SupervisedStart(_ context.Context, in activities.SupervisedStartInput) (activities.SupervisedStartOutput, error) {
@@ -57,7 +69,24 @@ func (f *fakes) SupervisedStart(_ context.Context, in activities.SupervisedStart
 	return activities.SupervisedStartOutput{Manifest: "start", Examples: 100, Loss: 0.5}, nil
 }
 
-func (f *fakes) RolloutShard(context.Context, activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+func (f *fakes) RolloutShard(ctx context.Context, in activities.RolloutShardInput) (activities.RolloutShardOutput, error) {
+	f.mu.Lock()
+	f.drain = activities.DrainOf(ctx)
+	if in.Run == f.ahead {
+		f.sampled[in.Iteration] = in.Behaviour
+	}
+	stuck := in.Run == f.slow && !f.taken
+	f.taken = f.taken || stuck
+	f.mu.Unlock()
+	for tick := time.NewTicker(100 * time.Millisecond); stuck; {
+		activity.RecordHeartbeat(ctx, activities.Heartbeat{Phase: "sample", Total: 8, Unit: "trajectories"})
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return activities.RolloutShardOutput{}, ctx.Err()
+		}
+	}
 	return activities.RolloutShardOutput{Prompts: 2, Trajectories: 8, Tokens: 100}, nil
 }
 
@@ -89,8 +118,8 @@ func (f *fakes) Update(ctx context.Context, in activities.UpdateInput) (activiti
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.heads[in.Run] = in.Behaviour + 1
-	return activities.UpdateOutput{Version: in.Behaviour + 1, Manifest: "trained", Trajectories: 24, KL: 0.01}, nil
+	f.heads[in.Run] = in.Iteration + 1
+	return activities.UpdateOutput{Version: in.Iteration + 1, Manifest: "trained", Trajectories: 24, KL: 0.01}, nil
 }
 
 func (f *fakes) Evaluate(_ context.Context, in activities.EvaluateInput) (activities.Evaluation, error) {
@@ -136,6 +165,7 @@ func newFakes() *fakes {
 	return &fakes{
 		heads: map[hone.RunID]int{}, statuses: map[hone.RunID]activities.FinishInput{},
 		uniform: "id-of-uniform", poison: "id-of-poison", gate: "id-of-gate", open: make(chan struct{}),
+		ahead: "id-of-ahead", sampled: map[int]int{}, slow: "id-of-slow",
 	}
 }
 
@@ -150,6 +180,9 @@ func postgres(t *testing.T, dir string) *pglocal.Server {
 	t.Cleanup(func() { require.NoError(t, pg.Stop(context.Background())) })
 	return pg
 }
+
+// drain is how long activities may go on when their worker stops.
+const drain = 100 * time.Millisecond
 
 // serve starts the real server on a Postgres, a client, and workers of all queues.
 func serve(t *testing.T, pg *pglocal.Server, act any) client.Client {
@@ -170,7 +203,9 @@ func serve(t *testing.T, pg *pglocal.Server, act any) client.Client {
 	t.Cleanup(c.Close)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // The test ends it, in order.
 	ended := make(chan error, 1)
-	go func() { ended <- workflows.Serve(ctx, c, workflows.Service{Rollouts: 2, Activities: act}) }()
+	go func() {
+		ended <- workflows.Serve(ctx, c, workflows.Service{Rollouts: 2, Drain: drain, Activities: act})
+	}()
 	t.Cleanup(func() {
 		cancel()
 		began := time.Now()
@@ -204,6 +239,7 @@ func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one serv
 		require.NoError(t, err)
 		require.Equal(t, 2, result.Version)
 		require.Equal(t, activities.StatusSucceeded, f.status("id-of-whole").Status)
+		require.Equal(t, drain, f.drain)
 		record(t, c, "whole", "from_nothing_to_published")
 
 		again := begin(t, c, named("whole", 2))
@@ -237,6 +273,23 @@ func TestEndToEnd(t *testing.T) { //nolint:tparallel // the cases share one serv
 		require.NoError(t, err)
 		require.Equal(t, 3+2+2, result.Last.Rollout.Prompts/2)
 		record(t, c, "uniform", "topped_up_in_rounds")
+	})
+
+	t.Run("the next cycle is sampled while one is learned from", func(t *testing.T) {
+		result, err := begin(t, c, named("ahead", 3)).Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3, result.Version)
+		require.Equal(t, map[int]int{0: 0, 1: 0, 2: 1}, f.sampled)
+		record(t, c, "ahead", "sampled_ahead")
+	})
+
+	t.Run("a shard that takes long is given to a second worker", func(t *testing.T) {
+		in := named("slow", 1)
+		in.Plan.Reissue = 3
+		result, err := begin(t, c, in).Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, result.Last.Reissued)
+		record(t, c, "slow", "shard_issued_again")
 	})
 
 	t.Run("a failed activity fails the run and names the reason", func(t *testing.T) {

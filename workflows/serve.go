@@ -52,6 +52,7 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 		options.Interceptors = append(options.Interceptors, new(activities.Observer))
 		options.DeploymentOptions = s.Build.options()
 		options.WorkerStopTimeout = s.Drain + stopTimeout
+		// Values alone: activities end when the worker tells them to, not when ctx does.
 		options.BackgroundActivityContext = activities.WithDrain(context.WithoutCancel(ctx), s.Drain)
 		switch queue {
 		case QueueControl, QueueReward:
@@ -64,8 +65,6 @@ func Serve(ctx context.Context, c client.Client, s Service) error {
 			return fmt.Errorf("task queue %q: want one of %v: %w", queue, AllQueues(), hone.ErrInvalid)
 		}
 		options.OnFatalError = func(err error) { fail(fmt.Errorf("worker of queue %s: %w", queue, err)) }
-		// Values alone: activities end when the worker tells them to, not when ctx does.
-		options.BackgroundActivityContext = context.WithoutCancel(ctx)
 		w := worker.New(c, queue, options)
 		if queue == QueueControl {
 			Register(w)

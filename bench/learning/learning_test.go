@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func matrix() []record {
 	var out []record
 	for i, m := range methodsAll() {
 		for seed := range 3 {
-			gain := []float64{0.5, 0.1, 0.4, 0.3, 0.2, 0.2}[i] + 0.01*float64(seed)
+			gain := []float64{0.5, 0.1, 0.4, 0.3, 0.2, 0.2, 0.35, 0.2}[i] + 0.01*float64(seed)
 			out = append(out, made(tasksAll()[0], m, seed+1, gain, 1e6*(1+0.1*float64(i))))
 		}
 	}
@@ -106,6 +107,22 @@ func TestPageNamesWhatIsNotFinished(t *testing.T) {
 	// GRPO gains 0.4 by 2 million tokens where PPO gains 0.2, with nothing between the seeds but rounding.
 	require.Contains(t, text, "different from PPO (GAE): supervised only, rejection sampling, GRPO, RLOO")
 	require.NotContains(t, page(all, ""), "Trained on")
+	// RLOO gains 0.3 to 0.32 by 2.6 million tokens, with search 0.35 to 0.37 by 3.2;
+	// rejection sampling 0.1 to 0.12 by 2.2, and 0.2 to 0.22 by 3.4.
+	require.Contains(t, text, "RLOO and search against RLOO at equal tokens: -1.3 ± 0.4, so its tokens are better spent on samples.")
+	require.Contains(t, text, "rejection sampling and search against "+
+		"rejection sampling at equal tokens: +2.4 ± 0.8, so search is worth its tokens.")
+}
+
+func TestSearchIsPaidForByAllThatItWrote(t *testing.T) {
+	t.Parallel()
+	var st status
+	require.NoError(t, json.Unmarshal([]byte(`{"status": "succeeded", "version": 1,
+		"metrics": {"0": {"generated_tokens": 100, "search_tokens": 70, "written_tokens": 160}},
+		"evaluations": [{"version": 1, "split": "heldout", "mode": "greedy", "problems": 10, "outcomes": {"right": 5}}]}`), &st))
+	i := slices.IndexFunc(methodsAll(), func(m method) bool { return m.name == "rloo_search" })
+	require.Equal(t, 160.0, newRecord(spec{tasksAll()[0], methodsAll()[i], 1}, options3(t), st).last().Tokens)
+	require.Equal(t, "rloo", methodsAll()[i].without)
 }
 
 func TestWinnerLearnsFromWhatItGenerates(t *testing.T) {
@@ -132,11 +149,12 @@ func TestPlan(t *testing.T) {
 	for _, s := range specs {
 		names = append(names, s.name())
 	}
-	require.Len(t, names, 3*(6+2))
+	require.Len(t, names, 3*(8+4))
 	require.Equal(t, []string{
-		"countdown-supervised-1", "countdown-ppo-1", "game24-supervised-1", "game24-rejection-1", "game24-grpo-1", "game24-rloo-1",
-		"game24-reinforce_pp-1", "game24-ppo-1", "countdown-supervised-2",
-	}, names[:9])
+		"countdown-supervised-1", "countdown-rloo-1", "countdown-ppo-1", "countdown-rloo_search-1",
+		"game24-supervised-1", "game24-rejection-1", "game24-grpo-1", "game24-rloo-1",
+		"game24-reinforce_pp-1", "game24-ppo-1", "game24-rloo_search-1", "game24-rejection_search-1", "countdown-supervised-2",
+	}, names[:13])
 
 	require.Empty(t, planWinner(o, nil), "not known before the first task is done")
 	records := matrix()

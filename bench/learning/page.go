@@ -55,7 +55,9 @@ func page(comparisons []comparison, machine string) string {
 Written by ` + "`make bench-learning`" + ` (` + "`bench/learning`" + `); not edited.
 
 All runs of a task have the same policy, supervised start, problems, reward, and number of completions a cycle (64 problems by
-16 samples); those of one seed begin with the same weights. Search is off, so that nothing but sampled completions is generated. The methods
+16 samples); those of one seed begin with the same weights. Search is off, so that nothing but sampled completions is generated, but in
+the methods named for it: they sample three quarters of the problems and search as many others by a tree that writes nothing twice, within
+400 tokens each and up to the first right answer, and imitate the right lines; all that the decoder writes for a search counts. The methods
 of the policy gradient have the same update around their advantages: clipped ratio, token mean, one epoch of four steps, groups that all
 earned the same left out, entropy bonus and KL in the reward as in the preset demo; GAE alone has a value head to train.
 Rejection sampling imitates up to four distinct right completions of a problem, twice.
@@ -126,10 +128,29 @@ func (c comparison) section(b *strings.Builder) {
 	if len(apart)+len(alike) > 0 {
 		fmt.Fprintf(b, "\nBy these seeds, different from PPO (GAE): %s. Not told apart from it: %s.\n", listed(apart), listed(alike))
 	}
+	c.searches(b)
 	problems, cycles, commits := c.facts()
 	fmt.Fprintf(b, "\n%s held-out problems, %s cycles, commit %s.", strings.Join(problems, " or "), strings.Join(cycles, " or "),
 		strings.Join(commits, " and "))
 	b.WriteString("\n\n")
+}
+
+// searches sets methods with search against the same without.
+func (c comparison) searches(b *strings.Builder) {
+	for _, e := range c.entries {
+		without := c.of(e.method.without)
+		if d := c.differences(e, without); len(d) > 1 {
+			mean, half := interval(d)
+			says := "these seeds don't tell the two apart"
+			switch {
+			case mean > half:
+				says = "search is worth its tokens"
+			case mean < -half:
+				says = "its tokens are better spent on samples"
+			}
+			fmt.Fprintf(b, "\n%s against %s at equal tokens: %+.1f ± %.1f, so %s.\n", e.method.title, without.method.title, 100*mean, 100*half, says)
+		}
+	}
 }
 
 // rest names the runs that are not finished.

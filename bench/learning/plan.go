@@ -24,6 +24,8 @@ type method struct {
 	sets []string
 	// demonstrated tells that it learns from demonstrations and not from what it generates: its tokens are theirs.
 	demonstrated bool
+	// without is the method that this one is with search; "" for one that searches nothing.
+	without string
 }
 
 func (m method) id() string { return m.name }
@@ -48,7 +50,7 @@ const (
 func tasksAll() []task {
 	return []task{
 		{name: "game24", title: "Game of 24", preset: "demo", sets: []string{"start.solve=0.2", "start.walk=0.8"}},
-		{name: "countdown", title: "Countdown", preset: "countdown-1m", methods: []string{methodSupervised, methodPPO}},
+		{name: "countdown", title: "Countdown", preset: "countdown-1m", methods: []string{methodSupervised, methodPPO, "rloo", "rloo_search"}},
 	}
 }
 
@@ -57,19 +59,35 @@ func methodsAll() []method {
 	estimator := func(name, title string) method {
 		return method{name: name, title: title, sets: []string{"ppo.advantage=" + name, "ppo.value_coef=0"}}
 	}
+	rloo := estimator("rloo", "RLOO")
+	rejection := method{name: "rejection", title: "rejection sampling", sets: []string{"algorithm=rejection"}}
 	return []method{
 		{name: methodSupervised, title: "supervised only", demonstrated: true, sets: []string{
 			// One sample of a few problems a cycle: they are scored for the record and cost next to nothing.
 			"algorithm=supervised", "supervised.traces=1024", "prompts=16", "rollout.group=1",
 		}},
-		{name: "rejection", title: "rejection sampling", sets: []string{"algorithm=rejection"}},
+		rejection,
 		estimator("grpo", "GRPO"),
-		estimator("rloo", "RLOO"),
+		rloo,
 		estimator("reinforce_pp", "REINFORCE++"),
 		{name: methodPPO, title: "PPO (GAE)", sets: []string{
 			"ppo.advantage=gae", "ppo.lambda=1", "ppo.value_coef=1", "ppo.value_detached=true",
 		}},
+		searching(rloo),
+		searching(rejection),
 	}
+}
+
+// searching is a method with a part of its tokens spent on tree search, whose right lines are imitated: three quarters of the problems
+// are sampled, and as many others are searched, within 400 tokens each. A search stops at the first right answer, so that it takes about
+// as many tokens on the whole as the samples that it stands for.
+func searching(m method) method {
+	return method{name: m.name + "_search", title: m.title + " and search", without: m.name, sets: append(slices.Clone(m.sets),
+		"prompts=48", "searched=48", "ppo.imitation_coef=0.3",
+		"rollout.search.forks=true", "rollout.search.rollout=1", "rollout.search.tree.offers=true", "rollout.search.tree.share=true",
+		"rollout.search.tree.close=true", "rollout.search.tree.noise_fraction=0", "rollout.search.tree.budget=400",
+		"rollout.search.tree.simulations=6400", "rollout.search.candidates=4",
+	)}
 }
 
 // common is what all runs have beside their preset: the same update around each estimator, no search, and greedy evaluations.
@@ -89,6 +107,7 @@ func shortSets() []string {
 	return []string{
 		"policy.width=32", "policy.layers=1", "policy.heads=2", "policy.kv_heads=1", "policy.hidden=64", "game24.wide=0",
 		"countdown.train=200", "countdown.held_out=20", "start.traces=40", "start.sft.epochs=1", "supervised.traces=20", "prompts=4",
+		"rollout.search.tree.budget=60",
 		"rollout.group=2", "rollout.max_tokens=32", "plan.eval_every=1",
 	}
 }

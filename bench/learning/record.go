@@ -134,6 +134,9 @@ func newRecord(s spec, o options, st status) record {
 			Iteration: i, Generated: m["generated_tokens"], Imitated: m["imitation_tokens"], Trained: m["tokens"], Steps: m["steps"],
 			Reward: m["reward"], Entropy: m["entropy"], KL: m["kl_ref_k3"],
 		}
+		if written, ok := m["written_tokens"]; ok { // a search writes more than its best line
+			c.Generated = written
+		}
 		if n := m["trajectories"]; n > 0 {
 			c.Right = m["outcome_right"] / n
 		}

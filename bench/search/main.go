@@ -27,6 +27,7 @@ type options struct {
 	version, limit            int
 	split                     string
 	verified, reportOnly      bool
+	short                     bool
 }
 
 func main() {
@@ -39,16 +40,24 @@ func main() {
 	}
 }
 
-// errUsage is a command line that can't be followed, errNothing a folder without anything to report.
+// errUsage is a command line that can't be followed, errNothing a folder without anything to report, errOverspent a way that goes over its
+// budget, errWorse a smoke test that says nothing or too little.
 var (
-	errUsage   = errors.New("command line")
-	errNothing = errors.New("nothing was measured yet")
+	errUsage     = errors.New("command line")
+	errNothing   = errors.New("nothing was measured yet")
+	errOverspent = errors.New("more tokens than allowed")
+	errWorse     = errors.New("worse than it must be")
 )
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args, out)
 	if err != nil {
 		return err
+	}
+	if o.short && !o.reportOnly {
+		if err := o.trainShort(ctx, out); err != nil {
+			return err
+		}
 	}
 	if !o.reportOnly {
 		// What failed is said at the end: the others' records make a page all the same.
@@ -57,6 +66,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	records, readErr := readRecords(o.dir)
 	if readErr != nil || len(records) == 0 {
 		return errors.Join(err, readErr, fmt.Errorf("no records in %s: %w", o.dir, errNothing))
+	}
+	if o.short {
+		err = errors.Join(err, checkShort(records))
 	}
 	return errors.Join(err, write(o.out, records))
 }
@@ -80,8 +92,13 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.limit, "limit", 0, "number of problems; 0 means all")
 	f.BoolVar(&o.verified, "verified", false, "check each finished answer as it is found, in all methods but greedy and majority")
 	f.BoolVar(&o.reportOnly, "report", false, "measure nothing, write the page of what there is")
+	f.BoolVar(&o.short, "short", false, "train a policy of seconds and measure it: a smoke test, whose page goes to the folder of the records")
 	if err := f.Parse(args); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if o.short {
+		o.shorten()
+		runs, budgets = shortRun, shortBudget
 	}
 	o.runs, o.methods = strings.Split(runs, ","), strings.Split(names, ",")
 	for _, name := range o.methods {

@@ -69,6 +69,8 @@ type record struct {
 	Verified bool   `json:"verified"`
 	Run      string `json:"run"`
 	Version  int    `json:"version"`
+	// Task is the problems', "" in records made before there was another than the Game of 24.
+	Task     string `json:"task,omitempty"`
 	Split    string `json:"split"`
 	Problems int    `json:"problems"`
 	Right    int    `json:"right"`
@@ -153,8 +155,9 @@ func (o options) measure(ctx context.Context, m method, cell record) (record, er
 		return record{}, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	var said struct {
-		Version  int `json:"version"`
-		Problems int `json:"problems"`
+		Version  int    `json:"version"`
+		Task     string `json:"task"`
+		Problems int    `json:"problems"`
 		Outcomes struct {
 			Right int `json:"right"`
 		} `json:"outcomes"`
@@ -167,6 +170,11 @@ func (o options) measure(ctx context.Context, m method, cell record) (record, er
 	if said.Problems == 0 {
 		return record{}, fmt.Errorf("split %s has no problems: %w", o.split, errNothing)
 	}
+	if cell.Budget > 0 && said.Tokens > float64(cell.Budget) {
+		return record{}, fmt.Errorf("%s took %.1f tokens a problem, more than its budget of %d: %w",
+			m.name, said.Tokens, cell.Budget, errOverspent)
+	}
+	cell.Task = said.Task
 	cell.Version, cell.Problems, cell.Right = said.Version, said.Problems, said.Outcomes.Right
 	cell.Tokens, cell.Seconds = said.Tokens, said.Seconds
 	text, err := json.MarshalIndent(cell, "", "  ")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
@@ -14,8 +15,9 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// comparison is the measurements of one split, with or without the verifier.
+// comparison is the measurements of one split of a task, with or without the verifier.
 type comparison struct {
+	task     string
 	split    string
 	verified bool
 	records  []record
@@ -23,25 +25,37 @@ type comparison struct {
 
 // name is the comparison in a file's name.
 func (c comparison) name() string {
-	if c.verified {
-		return c.split + "-verified"
+	name := c.split
+	if c.task != firstTask {
+		name = c.task + "-" + name
 	}
-	return c.split
+	if c.verified {
+		return name + "-verified"
+	}
+	return name
+}
+
+// firstTask is the task whose splits are named without it.
+const firstTask = "game24"
+
+// has tells that a record is of the comparison's problems.
+func (c comparison) has(r record) bool {
+	return r.Split == c.split && cmp.Or(r.Task, firstTask) == c.task
 }
 
 // compare groups records. Greedy decoding and the majority ask no verifier and stand in both tables of a split.
 func compare(records []record) []comparison {
 	var out []comparison
 	for _, r := range records {
-		if len(out) == 0 || !slices.ContainsFunc(out, func(c comparison) bool { return c.split == r.Split && c.verified == r.Verified }) {
-			out = append(out, comparison{split: r.Split, verified: r.Verified})
+		if !slices.ContainsFunc(out, func(c comparison) bool { return c.has(r) && c.verified == r.Verified }) {
+			out = append(out, comparison{task: cmp.Or(r.Task, firstTask), split: r.Split, verified: r.Verified})
 		}
 	}
 	slices.SortFunc(out, func(a, b comparison) int { return strings.Compare(a.name(), b.name()) })
 	for i := range out {
 		for _, r := range records {
 			m, _ := methodOf(r.Method)
-			if r.Split == out[i].split && (r.Verified == out[i].verified || !m.judged) {
+			if out[i].has(r) && (r.Verified == out[i].verified || !m.judged) {
 				out[i].records = append(out[i].records, r)
 			}
 		}

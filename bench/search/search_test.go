@@ -49,6 +49,55 @@ func TestComparisonIsMadeOnceAndReported(t *testing.T) {
 	require.NoError(t, run(t.Context(), append(args, "-report"), io.Discard))
 }
 
+func TestTasksHaveTablesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	puct := record{Method: "puct", Budget: 100, Run: "a", Split: "heldout", Problems: 4, Right: 3, Tokens: 90}
+	other := puct
+	other.Task, other.Right = "countdown", 1
+	old := puct
+	old.Task, old.Run = "game24", "b"
+	require.NoError(t, write(dir, []record{puct, other, old}))
+	page, err := os.ReadFile(filepath.Join(dir, "search.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "\n## countdown-heldout\n")
+	require.Contains(t, string(page), "| PUCT | 25.0 ± 0.0;")
+	require.Contains(t, string(page), "| PUCT | 75.0 ± 0.0;")
+	require.Contains(t, string(page), "runs: a version 0, b version 0.", "a record without a task is of the Game of 24")
+}
+
+func TestAWayThatOverspendsIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "hone")
+	require.NoError(t, os.WriteFile(program, []byte(fakeHone), 0o700))
+	args := []string{"-hone", program, "-dir", filepath.Join(dir, "records"), "-out", dir, "-runs", "a", "-methods", "puct", "-budgets", "80"}
+	require.ErrorIs(t, run(t.Context(), args, io.Discard), errOverspent)
+}
+
+// The smoke test trains before it measures, all ways, in a folder of its own.
+func TestShortFormTrainsAndMeasuresAllWays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "hone")
+	require.NoError(t, os.WriteFile(program, []byte(strings.ReplaceAll(fakeHone, "*majority*", "*nothing*")), 0o700))
+	require.NoError(t, run(t.Context(), []string{"-short", "-hone", program, "-dir", dir}, io.Discard))
+	asked, err := os.ReadFile(program + ".log")
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(asked)), "\n")
+	require.Len(t, lines, 1+len(methods()))
+	require.Contains(t, lines[0], "train --json --config "+filepath.Join(dir, "short", "short.yaml")+" --run short --data-dir ")
+	require.Contains(t, lines[1], "--run short --version -1 --split train --limit 12 --data-dir "+filepath.Join(dir, "short", "data"))
+	require.FileExists(t, filepath.Join(dir, "short", "search.md"))
+
+	greedy := record{Method: "greedy", Right: 3}
+	puct := record{Method: "puct_leaves_64", Verified: true, Right: 2}
+	beam := record{Method: "beam", Verified: true, Right: 2}
+	require.NoError(t, checkShort([]record{greedy, beam}))
+	require.ErrorIs(t, checkShort([]record{greedy, puct}), errWorse)
+	require.ErrorIs(t, checkShort([]record{puct}), errWorse, "a policy that solves nothing says nothing")
+}
+
 // lengthOf is the length of the lines that hold word.
 func lengthOf(text, word string) int {
 	n := 0

@@ -26,6 +26,8 @@ type evalFlags struct {
 	mode    string
 	limit   int
 	yao     string
+	// calibration measures the value head instead.
+	calibration bool
 	spendFlags
 }
 
@@ -57,6 +59,15 @@ func ways() string {
 	return strings.Join(names, ", ")
 }
 
+// check refuses flags that say how a search goes where none is asked for.
+func (f *spendFlags) check() error {
+	if f.search == "" && (f.budget != 0 || f.leaves != 0 || f.unshared) {
+		return fmt.Errorf("--budget %d, --leaves %d, --unshared %v without --search: they say how a search goes; want --search and one of %s: %w",
+			f.budget, f.leaves, f.unshared, ways(), hone.ErrInvalid)
+	}
+	return nil
+}
+
 // mode is the mode of evaluation that the flags ask for.
 func (f *spendFlags) mode() (activities.Spending, error) {
 	s := activities.Spending{
@@ -81,11 +92,21 @@ func (a *app) evalCommand() *cobra.Command {
 train, and yao2023 (the hundred Game of 24 puzzles of Yao et al. 2023) for runs that kept those out of training. Modes: greedy; search,
 guided by the policy and its value head alone; verified, a search in which each finished answer is checked.
 
---search spends a budget of generated tokens instead, by one of: ` + ways() + `.`,
+--search spends a budget of generated tokens instead, by one of: ` + ways() + `.
+
+--calibration measures the value head instead: it samples the problems, a group each, and sets what the head says at the end of each step
+against how many of those samples were right in the end. Brier is the mean square of what it was wrong by, climate what one number for all
+would have, skill what is better than that, and ECE how far a range of values is off on the average.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version < -1 || f.limit < 0 {
 				return fmt.Errorf("--version %d, --limit %d: want numbers of at least 0: %w", f.version, f.limit, hone.ErrInvalid)
+			}
+			if err := f.check(); err != nil {
+				return err
+			}
+			if f.calibration && (f.search != "" || f.verified || cmd.Flags().Changed("mode")) {
+				return fmt.Errorf("--calibration with --mode, --search or --verified: it samples, want it alone: %w", hone.ErrInvalid)
 			}
 			if f.search != "" {
 				how, err := f.spendFlags.mode()
@@ -108,6 +129,7 @@ guided by the policy and its value head alone; verified, a search in which each 
 	flags.StringVar(&f.split, "split", string(hone.SplitHeldOut), "problems: heldout, train or yao2023")
 	flags.StringVar(&f.mode, "mode", string(activities.ModeGreedy), "greedy, search or verified, or as --search stores it, such as puct@2000")
 	f.add(cmd, "how to spend --budget: "+ways())
+	flags.BoolVar(&f.calibration, "calibration", false, "measure how far the value head means what it says")
 	flags.IntVar(&f.limit, "limit", 0, "number of problems, chosen by the run's seed; 0 means all")
 	flags.StringVar(&f.yao, "yao", "", "24.csv of Yao et al. 2023 (default $HONE_SHARED/data/game24/24.csv)")
 	return cmd
@@ -127,17 +149,22 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 	}
 	began := time.Now()
 	defer l.unwatch()
-	got, err := l.activities.Evaluate(ctx, activities.EvaluateInput{
+	in := activities.EvaluateInput{
 		Run: l.run.ID, Version: version, Split: hone.Split(f.split), Mode: activities.Mode(f.mode), Limit: f.limit,
-	})
+	}
+	if f.calibration {
+		return a.calibrate(ctx, l, in)
+	}
+	got, err := l.activities.Evaluate(ctx, in)
 	if err != nil {
 		return withoutEnvelope(err)
 	}
 	if a.json {
 		return a.writeJSON(struct {
-			Run string `json:"run"`
+			Run  string `json:"run"`
+			Task string `json:"task"`
 			evaluation
-		}{l.run.Name, withAccuracy(got)})
+		}{l.run.Name, l.job.Task, withAccuracy(got)})
 	}
 	o := got.Outcomes
 	fmt.Fprintf(a.stdout, "%s, version %d: %s: %.1f%%\n", l.run.Name, version, measureName(got), 100*got.Accuracy())
@@ -162,7 +189,8 @@ type loaded struct {
 	job        activities.Job
 	activities *activities.Activities
 	puzzles    testPuzzles
-	// unwatch takes the line of progress off the terminal.
+	// watch hears of progress, nil where nobody does; unwatch takes the line of progress off the terminal.
+	watch   func(activities.Heartbeat)
 	unwatch func()
 	// kept are the test puzzles that were kept out of training, if any were.
 	kept [][]int
@@ -192,12 +220,21 @@ func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, 
 	if err != nil {
 		return nil, err
 	}
-	watch, unwatch := a.watching()
-	l.unwatch = unwatch
+	l.watch, l.unwatch = a.watching()
 	l.activities = activities.New(activities.Deps{
-		Store: store, Blobs: blobs, Kernels: kernels, Yao: l.kept, Commit: thisBuild().Commit, Watch: watch,
+		Store: store, Blobs: blobs, Kernels: kernels, Yao: l.kept, Commit: thisBuild().Commit, Watch: l.watch,
 	})
 	return l, nil
+}
+
+// progress shows what is done of a phase on the terminal.
+func (l *loaded) progress(phase, unit string) rollout.ProgressFunc {
+	if l.watch == nil {
+		return nil
+	}
+	return func(done, total int) {
+		l.watch(activities.Heartbeat{Phase: phase, Done: int64(done), Total: int64(total), Unit: unit})
+	}
 }
 
 // version is the one asked for, -1 meaning the newest, if there is one.

@@ -126,7 +126,8 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Use:   "rollback RUN --version N",
 		Short: "Let a run go on from an older version",
 		Long: `rollback makes the content of an older version the run's next version, after the cycle under way where there is one. No version,
-trajectory or metric is lost, and the cycles that follow sample anew. It takes the place of one cycle.`,
+trajectory or metric is lost, and the cycles that follow sample anew. It takes the place
+of one cycle; with rollout.staleness, of as many more as may have been sampled ahead, so that what follows doesn't depend on which were.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, s *servers, store *storage.Store) error {

@@ -45,6 +45,7 @@ func TestTrainingGoesOnFromAReplay(t *testing.T) {
 	require.Equal(t, exitChanged, changed.code, changed.err)
 	require.Contains(t, changed.out, "stored as scoring 2 of run tiny-1")
 	require.Contains(t, call(t, on("replay", "tiny-1", "--reward", mended, "--fresh", "3")...).out, "24 trajectories, ")
+	require.Contains(t, call(t, on("replay", "tiny-1", "--fresh", "0")...).err, "want at least 1 problem")
 	table := filepath.Join(filepath.Dir(p.config), "rows.parquet")
 	require.Equal(t, exitChanged, call(t, on("replay", "tiny-1", "--reward", mended, "--parquet", table)...).code)
 	rows, err := os.ReadFile(table)

@@ -34,7 +34,8 @@ older than --grace.
 
 Without settings everything is kept, and only content goes that no version refers to, such as that of an update which was killed before its
 commit. --save keeps the settings in the database, for every later gc; a single one may be changed for once without it. What is always kept:
-version 0, the newest version, versions in service, what a cycle under way reads, and every metric, evaluation, setting and digest.
+version 0, the newest version, versions in service, what a cycle under way or another run reads, and every metric, evaluation, setting and
+digest.
 
 It may run beside workers, and beside nothing but one gc or backup of the same database at a time.`,
 		Args: cobra.NoArgs,
@@ -96,7 +97,7 @@ func (a *app) gc(ctx context.Context, s *servers, store *storage.Store, f gcFlag
 		return err
 	}
 	c := collected{DryRun: f.dry, Retention: keep}
-	if c.Runs, err = store.Expire(ctx, keep, activities.Lookback, f.dry); err != nil {
+	if c.Runs, err = store.Expire(ctx, keep, activities.Reads, f.dry); err != nil {
 		return err
 	}
 	if c.Blobs, err = store.Sweep(ctx, blobs, time.Now().Add(-f.grace), f.dry); err != nil {

@@ -34,6 +34,7 @@ type replayFlags struct {
 	keep                      []string
 	save                      bool
 	fresh                     int
+	anew                      bool // fresh was given
 	csv, lines, parquet       string
 }
 
@@ -53,6 +54,7 @@ The exit code is 0 where nothing changed, 3 where something did, and 1 for an er
 			if len(args) == 1 {
 				f.run = args[0]
 			}
+			f.anew = cmd.Flags().Changed("fresh")
 			f.pick.Outcome = hone.Outcome(f.outcome)
 			f.pick.Layer.Low, f.pick.Layer.High = f.low, f.high
 			if f.pick.Layer.Layer == "" {
@@ -121,11 +123,15 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 		}
 		names = replay.Names{Run: l.run.Name, Before: "first", After: "second"}
 	}
-	if f.fresh != 0 {
+	if f.anew {
 		if in.Store, err = l.fresh(ctx, store, f); err != nil {
 			return err
 		}
 		names.Run += " (fresh)"
+	}
+	rows := &rowFiles{}
+	if in.Row, err = rows.open(f); err != nil {
+		return err
 	}
 	if f.save {
 		config, err := json.Marshal(map[string]any{"reward": cfg, "keep": f.keep, "commit": thisBuild().Commit})
@@ -133,19 +139,18 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 			return fmt.Errorf("encode reward: %w", err)
 		}
 		if in.Scoring, err = store.AddScoring(ctx, l.run.ID, config); err != nil {
-			return err
+			return errors.Join(err, rows.close())
 		}
-	}
-	rows := &rowFiles{}
-	if in.Row, err = rows.open(f); err != nil {
-		return err
 	}
 	report, err := replay.Run(ctx, in)
 	if err := errors.Join(err, rows.close()); err != nil {
 		return err
 	}
 	if a.json {
-		err = a.writeJSON(report)
+		err = a.writeJSON(struct {
+			replay.Report
+			Scoring int `json:"scoring,omitempty"`
+		}{report, in.Scoring})
 	} else {
 		report.WriteText(a.stdout, names)
 		if in.Scoring > 0 {
@@ -160,7 +165,7 @@ func (a *app) replay(ctx context.Context, s *servers, store *storage.Store, f re
 
 // fresh are problems sampled anew, judged under the run's own reward.
 func (l *loaded) fresh(ctx context.Context, store *storage.Store, f replayFlags) (*replay.Samples, error) {
-	if f.fresh < 0 || f.save || len(f.keep) > 0 || f.from != 0 || f.to >= 0 || !f.pick.Whole() {
+	if f.fresh < 1 || f.save || len(f.keep) > 0 || f.from != 0 || f.to >= 0 || !f.pick.Whole() {
 		return nil, fmt.Errorf("--fresh %d: want at least 1 problem, and none of the options that pick, keep or save what is stored: %w",
 			f.fresh, hone.ErrInvalid)
 	}

@@ -139,6 +139,8 @@ func (f rewardFlags) validate() error {
 	var faults []error
 	if f.out == "" {
 		faults = append(faults, fmt.Errorf("--out: want a file for the model: %w", hone.ErrInvalid))
+	} else if _, err := os.Stat(filepath.Dir(f.out)); err != nil { // said before the training, not after it
+		faults = append(faults, fmt.Errorf("--out %s: %w: %w", f.out, err, hone.ErrInvalid))
 	}
 	if f.pairs == "" && f.run == "" {
 		faults = append(faults, fmt.Errorf("want --pairs FILE or --run RUN: %w", hone.ErrInvalid))
@@ -181,6 +183,13 @@ func (a *app) rewardTrain(ctx context.Context, s *servers, store *storage.Store,
 		if pairs, err = readPairs(f.pairs, tok); err != nil {
 			return err
 		}
+	}
+	switch {
+	case len(pairs) == 0 && f.pairs != "":
+		return fmt.Errorf("--pairs %s: it holds no pairs: %w", f.pairs, hone.ErrInvalid)
+	case len(pairs) == 0:
+		return fmt.Errorf("run %s has no problem with a right and a wrong completion in one cycle, so no pairs; give --pairs: %w",
+			f.run, hone.ErrInvalid)
 	}
 	in.Pairs, in.HeldOut = holdOut(pairs, f.heldOut, f.seed)
 	in.Progress = func(done, total int) {

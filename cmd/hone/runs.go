@@ -30,16 +30,19 @@ func (a *app) runsCommand() *cobra.Command {
 
 // runSummary is one run in a list.
 type runSummary struct {
-	Name    string      `json:"name"`
-	Run     hone.RunID  `json:"run"`
-	Status  string      `json:"status"`
-	Reason  string      `json:"reason,omitempty"`
-	Task    string      `json:"task"`
-	Seed    uint64      `json:"seed"`
-	Version int         `json:"version"`
-	Cycles  int         `json:"cycles"`
-	Created time.Time   `json:"created"`
-	Commit  string      `json:"commit"`
+	Name    string     `json:"name"`
+	Run     hone.RunID `json:"run"`
+	Status  string     `json:"status"`
+	Reason  string     `json:"reason,omitempty"`
+	Task    string     `json:"task"`
+	Seed    uint64     `json:"seed"`
+	Version int        `json:"version"`
+	Cycles  int        `json:"cycles"`
+	Created time.Time  `json:"created"`
+	Commit  string     `json:"commit"`
+	// WentBackTo is the older version whose content Version has again; nil where it was trained.
+	WentBackTo *int `json:"went_back_to,omitempty"`
+	// Last is the cycle that made that content.
 	Last    *cycle      `json:"last,omitempty"`
 	HeldOut *evaluation `json:"held_out,omitempty"`
 }
@@ -89,7 +92,8 @@ func (a *app) listRuns(list []runSummary) error {
 	return nil
 }
 
-// summarise is a run with its last cycle and the newest measure of its greedy accuracy on held-out problems.
+// summarise is a run with the cycle that made its policy, and the newest measure of its greedy accuracy on held-out problems: of a run that
+// went back, among those up to the version that it went back to and of the head.
 func summarise(p storage.Progress, evaluations []storage.Evaluation) runSummary {
 	r := runSummary{
 		Name: p.Name, Run: p.ID, Reason: p.Error, Seed: p.Seed, Version: p.Version, Created: p.Created, Commit: p.Commit,
@@ -99,12 +103,16 @@ func summarise(p storage.Progress, evaluations []storage.Evaluation) runSummary 
 		r.Task, r.Cycles = job.Task, job.Cycles
 	}
 	r.Cycles = max(r.Cycles, p.Version)
+	if p.Content < p.Version {
+		r.WentBackTo = &p.Content
+	}
 	if p.Iteration >= 0 {
 		last := newCycle(p.Iteration, r.Cycles, p.Metrics)
 		r.Last = &last
 	}
 	for _, e := range evaluations {
-		if e.Split == hone.SplitHeldOut && e.Mode == string(activities.ModeGreedy) {
+		of := e.Version <= p.Content || e.Version == p.Version
+		if of && e.Split == hone.SplitHeldOut && e.Mode == string(activities.ModeGreedy) {
 			newest := withAccuracy(newEvaluation(e))
 			r.HeldOut = &newest // they come by version
 		}

@@ -131,12 +131,23 @@ func readTime(flag, text string) (time.Time, error) {
 }
 
 func (a *app) scheduleWithdrawCommand() *cobra.Command {
-	why := ""
+	why, attempt := "", -1
 	cmd := &cobra.Command{
-		Use: "withdraw NAME", Short: "Take the policy in service out of it; the one published before is used again", Args: cobra.ExactArgs(1),
+		Use: "withdraw NAME --attempt N", Short: "Take the policy in service out of it; the one published before is used again",
+		Long: `withdraw takes the policy in service out of it, which is named by its attempt, and the one published before is used again. Since
+the attempt is named, the command can be repeated where its answer was lost.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd.Context(), accessWrite, func(ctx context.Context, _ *servers, store *storage.Store) error {
-				now, err := store.Withdraw(ctx, args[0], why)
+				if attempt < 0 {
+					used, err := store.InService(ctx, args[0])
+					if err != nil {
+						return err
+					}
+					return fmt.Errorf("--attempt says which policy to withdraw; service %s uses that of attempt %d: %w",
+						args[0], used.Number, hone.ErrInvalid)
+				}
+				now, err := store.Withdraw(ctx, args[0], attempt, why)
 				if err != nil {
 					return err
 				}
@@ -147,11 +158,12 @@ func (a *app) scheduleWithdrawCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stdout, "service %s uses version %d of run %s again\n", args[0], now.Version, run.Name)
+				fmt.Fprintf(a.stdout, "service %s uses version %d of run %s again (attempt %d)\n", args[0], now.Version, run.Name, now.Number)
 				return nil
 			})
 		},
 	}
+	cmd.Flags().IntVar(&attempt, "attempt", -1, "the attempt whose policy is in service, as hone schedule show numbers it (required)")
 	cmd.Flags().StringVar(&why, "why", "withdrawn by hand", "the reason, for the record")
 	return cmd
 }
@@ -256,6 +268,12 @@ func (a *app) showSchedule(ctx context.Context, store *storage.Store, v schedule
 	from := "files *.jsonl in " + v.Tune.Source.Dir
 	if v.Tune.Source.Run != "" {
 		from = "what run " + v.Tune.Source.Run + " has sampled"
+	}
+	if t := v.Tune.Source.Table; t != nil {
+		from = fmt.Sprintf("column %s of table %s", t.Column, t.Name)
+		if t.AddressFrom != "" {
+			from += " in the database of $" + t.AddressFrom
+		}
 	}
 	line("problems", "%s; at least %d new ones, drifted by at least %g nats", from, v.Tune.Least, v.Tune.MinDrift)
 	line("training", "%d cycles, with %g old problems beside each new one", v.Tune.Cycles, v.Tune.Replay)

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/workflows"
 )
@@ -22,12 +23,13 @@ type createFlags struct {
 	version int
 	overlap string
 	set     []string
+	table   activities.Table
 }
 
 func (a *app) scheduleCreateCommand() *cobra.Command {
 	f := createFlags{in: workflows.ScheduleInput{Tune: workflows.DefaultTuneInput()}}
 	cmd := &cobra.Command{
-		Use:   "create NAME --run RUN (--problems DIR | --from-run RUN) (--cron TIME | --every INTERVAL)",
+		Use:   "create NAME --run RUN (--problems DIR | --problems-table TABLE | --from-run RUN) (--cron TIME | --every INTERVAL)",
 		Short: "Make a schedule, and a service of its name that uses a version of a run",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,6 +40,9 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 					return fmt.Errorf("--problems: %w", err)
 				}
 				*dir = whole
+			}
+			if f.table.Name != "" {
+				f.in.Tune.Source.Table = &f.table
 			}
 			if err := f.in.Validate(); err != nil {
 				return err
@@ -52,6 +57,10 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 	flags.StringVar(&f.run, "run", "", "the run whose version the service uses at first (not for a service that has one)")
 	flags.IntVar(&f.version, "version", -1, "that version (default: the newest)")
 	flags.StringVar(&t.Source.Dir, "problems", "", `folder of new problems, as the workers see it: files *.jsonl of {"problem": ...}`)
+	flags.StringVar(&f.table.Name, "problems-table", "", "table of new problems instead, a row each: name or schema.name")
+	flags.StringVar(&f.table.Column, "problems-column", "problem", "the table's column that has them")
+	flags.StringVar(&f.table.AddressFrom, "problems-database-from", "",
+		"environment variable of the workers with the address of the table's database (default: the table is in hone's own)")
 	flags.StringVar(&t.Source.Run, "from-run", "", "take the problems that a run has sampled instead")
 	flags.StringArrayVar(&f.in.Crons, "cron", nil, `when, such as "0 3 * * *" for every night at three; may be repeated`)
 	flags.StringVar(&f.in.Timezone, "timezone", "", "where that is, such as Europe/Berlin (default UTC)")
@@ -91,6 +100,11 @@ func (a *app) createSchedule(ctx context.Context, c client.Client, store *storag
 	}
 	if f.in.Tune.Set, err = readSettings(job, f.set); err != nil {
 		return err
+	}
+	if t := f.in.Tune.Source.Table; t != nil && t.AddressFrom == "" {
+		if _, _, err := store.Texts(ctx, storage.Column{Table: t.Name, Name: t.Column}); err != nil {
+			return err
+		}
 	}
 	if err := workflows.CreateSchedule(ctx, c, f.in); err != nil {
 		return err

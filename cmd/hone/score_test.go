@@ -64,6 +64,7 @@ func TestScoreGivesTheBreakdownOfTraining(t *testing.T) {
 		wanted, err := json.Marshal(want[i])
 		require.NoError(t, err)
 		require.JSONEq(t, string(wanted), string(line["breakdown"]))
+		require.NotContains(t, string(line["breakdown"]), "null", "a layer that says nothing has no terms")
 		require.JSONEq(t, `"`+string(want[i].Outcome)+`"`, string(line["outcome"]))
 		require.Equal(t, "1000", string(line["id"]))
 		require.JSONEq(t, "[1]", string(line["extra"]))

@@ -31,6 +31,9 @@ func (a *app) solveCommand() *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			puzzle := strings.Join(args, " ")
+			if err := f.check(); err != nil {
+				return err
+			}
 			return a.look(cmd.Context(), accessRead, func(ctx context.Context, s *servers, store *storage.Store) error {
 				return a.solve(ctx, s, store, puzzle, f)
 			})
@@ -103,7 +106,13 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 	if f.verified {
 		in.Judge = model.Judge
 	}
+	unit := "tokens"
+	if in.Budget == 0 {
+		unit = "simulations"
+	}
+	in.Progress = l.progress("solve by "+string(in.Mode), unit)
 	found, err := model.Roller.Solve(ctx, in)
+	l.unwatch()
 	if err != nil {
 		return err
 	}

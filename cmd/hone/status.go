@@ -80,7 +80,10 @@ func readStatus(ctx context.Context, store *storage.Store, run storage.Run) (run
 	if err != nil {
 		return runStatus{}, err
 	}
-	p := storage.Progress{Run: run, Version: head.Number, Iteration: head.Number - 1, Metrics: metrics[head.Number-1]}
+	p, err := store.Progress(ctx, run.ID)
+	if err != nil {
+		return runStatus{}, err
+	}
 	r := runStatus{runSummary: summarise(p, evaluations), Metrics: metrics, Evaluations: []evaluation{}}
 	if head.Number >= 0 {
 		r.Weights, r.Manifest = head.Weights, head.Manifest()
@@ -108,6 +111,9 @@ func (a *app) writeStatus(r runStatus, s *servers) {
 		for _, act := range r.Live.Activities {
 			line("", "%s", activityLine(act))
 		}
+	}
+	if r.WentBackTo != nil {
+		line("head", "version %d is version %d again", r.Version, *r.WentBackTo)
 	}
 	if r.Last != nil {
 		c := *r.Last

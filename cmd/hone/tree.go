@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/mcts"
+	"github.com/hone-rl/hone/rollout"
 	"github.com/hone-rl/hone/storage"
 )
 
@@ -28,8 +27,10 @@ func (a *app) treeCommand() *cobra.Command {
 		Use:   "tree RUN CYCLE N",
 		Short: "Show a search tree of a cycle",
 		Long: `tree shows the N-th search tree of a run's cycle, both counted from 0: for each step its visits N, its mean return Q, the prior P
-that the policy gave it, the value V of the state that it leads to, when it was evaluated, and what PUCT would make of it now,
-normalised value and exploration. An asterisk marks the line that the search recommends.`,
+that the policy gave it, the value V of the state that it leads to, when it was evaluated, what selection would make of it now
+(PUCT: normalised value and exploration; Gumbel: its share in the improved policy less its share of visits), and the state itself in
+the task's words. An asterisk marks the line that the search recommends; why is said below, and of a Gumbel search which of the root's
+steps fell in which round of the halving.`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var place [2]int
@@ -70,7 +71,9 @@ type treeView struct {
 	Iteration int          `json:"iteration"`
 	Sample    int          `json:"sample"`
 	Problem   hone.Problem `json:"problem"`
-	Nodes     []treeNode   `json:"nodes"`
+	// Selection is the rule by which the tree grew.
+	Selection mcts.Selection `json:"selection"`
+	Nodes     []treeNode     `json:"nodes"`
 	children  [][]int
 }
 
@@ -81,6 +84,12 @@ type treeNode struct {
 	Value float64 `json:"value"`
 	// Terms are the shares of PUCT's score.
 	Terms mcts.Terms `json:"terms"`
+	// State is the state after the step, in the task's words.
+	State string `json:"state"`
+	// Same is the node of the same state that the search went on from, where it isn't this one.
+	Same int `json:"same,omitempty"`
+	// Why says why a step of the recommended line was taken.
+	Why string `json:"why,omitempty"`
 }
 
 func (a *app) readTree(ctx context.Context, store *storage.Store, name string, place [2]int) (treeView, error) {
@@ -96,9 +105,8 @@ func (a *app) readTree(ctx context.Context, store *storage.Store, name string, p
 	if err != nil {
 		return treeView{}, err
 	}
-	if place[1] >= len(samples) {
-		return treeView{}, fmt.Errorf("cycle %d of run %s has %d search trees, counted from 0, not %d: %w",
-			place[0], run.Name, len(samples), place[1], hone.ErrNotFound)
+	if err := noTree(run.Name, job.Searched, place, len(samples)); err != nil {
+		return treeView{}, err
 	}
 	id := hone.TrajectoryID{Run: run.ID, Iteration: place[0], Sample: samples[place[1]]}
 	trajectory, err := store.Trajectory(ctx, id)
@@ -109,17 +117,37 @@ func (a *app) readTree(ctx context.Context, store *storage.Store, name string, p
 	if err != nil {
 		return treeView{}, err
 	}
-	out := treeView{
-		Run: run.Name, Iteration: place[0], Sample: id.Sample, Problem: trajectory.Problem, children: make([][]int, len(stored.Nodes)),
-	}
 	nodes := make([]mcts.Node, len(stored.Nodes))
 	for i, n := range stored.Nodes {
 		nodes[i] = mcts.Node(n)
 	}
-	for i, terms := range mcts.Explain(nodes, job.Rollout.Search.Tree) {
-		n := treeNode{Node: nodes[i], Terms: terms}
+	rules, err := openTask(job.Task)
+	if err != nil {
+		return treeView{}, fmt.Errorf("run %s: %w", run.Name, err)
+	}
+	out := newTreeView(nodes, rollout.States(rules, trajectory.Problem, nodes), job.Rollout.Search.Tree, trajectory.Seed)
+	out.Run, out.Iteration, out.Sample, out.Problem = run.Name, place[0], id.Sample, trajectory.Problem
+	return out, nil
+}
+
+// newTreeView says what can be said of the nodes of a tree whose trajectory has that seed. Nodes that stand for one state are gone on from
+// at the one that was evaluated.
+func newTreeView(nodes []mcts.Node, states []string, cfg mcts.Config, seed uint64) treeView {
+	out := treeView{Selection: cfg.Selection, children: make([][]int, len(nodes))}
+	evaluated := make(map[string]int)
+	for i, n := range nodes {
+		if _, known := evaluated[states[i]]; n.Order >= 0 && !n.Terminal && !known {
+			evaluated[states[i]] = i
+		}
+	}
+	terms := mcts.Explain(nodes, cfg, rollout.Noise(seed))
+	for i, state := range states {
+		n := treeNode{Node: nodes[i], Terms: terms[i], State: state}
 		if n.Visits > 0 {
 			n.Value = n.ValueSum / float64(n.Visits)
+		}
+		if at, ok := evaluated[n.State]; ok && cfg.Share && n.Visits > 0 && n.Order < 0 && !n.Terminal {
+			n.Same = at
 		}
 		if n.Parent >= 0 && n.Parent < i {
 			out.children[n.Parent] = append(out.children[n.Parent], i)
@@ -129,95 +157,26 @@ func (a *app) readTree(ctx context.Context, store *storage.Store, name string, p
 	for _, children := range out.children {
 		slices.SortStableFunc(children, func(x, y int) int { return out.Nodes[y].Visits - out.Nodes[x].Visits })
 	}
-	return out, nil
-}
-
-// shown are the children of node i to show, the most visited first.
-func (t treeView) shown(i int, f treeFlags) []int {
-	if f.depth > 0 && t.Nodes[i].Depth >= f.depth {
-		return nil
-	}
-	var out []int
-	for _, c := range t.children[i] {
-		if f.all || t.Nodes[c].Visits > 0 {
-			out = append(out, c)
+	for i := range out.Nodes {
+		if out.Nodes[i].Terms.Chosen {
+			out.Nodes[i].Why = out.why(i)
 		}
 	}
 	return out
 }
 
-// write draws the tree with its numbers beside it.
-func (t treeView) write(w io.Writer, f treeFlags) {
-	root, evaluated := t.Nodes[0], 0
-	for _, n := range t.Nodes {
-		if n.Order >= 0 {
-			evaluated++
-		}
-	}
-	fmt.Fprintf(w, "%s  (%s, cycle %d, sample %d)\n", strings.TrimSpace(t.Problem.Prompt), t.Run, t.Iteration, t.Sample)
-	fmt.Fprintf(w, "%d visits, V %.3f; %d states evaluated, %d steps known\n\n", root.Visits, root.Value, evaluated, len(t.Nodes)-1)
-	rows := [][]string{{"", "N", "Q", "P", "V", "order", "value", "+ explore"}}
-	var walk func(i int, indent string)
-	walk = func(i int, indent string) {
-		shown := t.shown(i, f)
-		for k, c := range shown {
-			branch, below := "├ ", "│ "
-			if k == len(shown)-1 {
-				branch, below = "└ ", "  "
-			}
-			rows = append(rows, t.row(c, indent+branch))
-			walk(c, indent+below)
-		}
-	}
-	walk(0, "")
-	writeTable(w, rows)
-}
-
-// row is a node's line of the table.
-func (t treeView) row(i int, indent string) []string {
-	n := t.Nodes[i]
-	name := indent + n.Action
-	if n.Terms.Chosen {
-		name = indent + "* " + n.Action
-	}
+// noTree says why a cycle has no such tree, and what would have one.
+func noTree(run string, searched int, place [2]int, trees int) error {
 	switch {
-	case n.Masked:
-		name += "  (masked)"
-	case n.Terminal:
-		name += "  (end)"
+	case place[1] < trees:
+		return nil
+	case trees > 0:
+		return fmt.Errorf("cycle %d of run %s has search trees 0 to %d, not %d: %w", place[0], run, trees-1, place[1], hone.ErrNotFound)
+	case searched == 0:
+		return fmt.Errorf("run %s searches nothing while it trains (its setting searched is 0), so no cycle has a tree; "+
+			"a run with --set searched=8 has some, and hone solve --search shows one of any policy: %w", run, hone.ErrNotFound)
+	default:
+		return fmt.Errorf("cycle %d of run %s has no search tree: it was not searched yet, or what it stored is gone: %w",
+			place[0], run, hone.ErrNotFound)
 	}
-	order := "-"
-	if n.Order >= 0 {
-		order = strconv.Itoa(n.Order)
-	}
-	number := func(x float64) string { return strconv.FormatFloat(x, 'f', 3, 64) }
-	return []string{
-		name, strconv.Itoa(n.Visits), number(n.Q), number(n.Prior), number(n.Value), order, number(n.Terms.Value), number(n.Terms.Explore),
-	}
-}
-
-// writeDot writes the tree for Graphviz; the recommended line is bold.
-func (t treeView) writeDot(w io.Writer, f treeFlags) {
-	fmt.Fprintf(w, "digraph tree {\n  node [shape=box, fontname=monospace];\n  0 [label=%s];\n", dotText(strings.TrimSpace(t.Problem.Prompt)))
-	var walk func(i int)
-	walk = func(i int) {
-		for _, c := range t.shown(i, f) {
-			n := t.Nodes[c]
-			style := ""
-			if n.Terms.Chosen {
-				style = ", style=bold"
-			}
-			label := fmt.Sprintf("%s\nN %d  Q %.3f  P %.3f  V %.3f", n.Action, n.Visits, n.Q, n.Prior, n.Value)
-			fmt.Fprintf(w, "  %d [label=%s%s];\n  %d -> %d [penwidth=%.2f];\n", c, dotText(label), style, i, c,
-				1+4*float64(n.Visits)/float64(max(t.Nodes[0].Visits, 1)))
-			walk(c)
-		}
-	}
-	walk(0)
-	fmt.Fprintln(w, "}")
-}
-
-// dotText is text between quotation marks as Graphviz reads it.
-func dotText(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
 }

@@ -134,7 +134,7 @@ func (a *app) worker(ctx context.Context, f workerFlags) (err error) {
 		return err
 	}
 	act := activities.New(activities.Deps{
-		Store: p.store, Blobs: blobs, Kernels: kernels, Yao: puzzles.list, Commit: thisBuild().Commit,
+		Store: p.store, Blobs: blobs, Kernels: kernels, Yao: puzzles.list, Commit: thisBuild().Commit, Environment: a.getenv,
 		Inspect: func(run hone.RunID, name string, content []byte) error {
 			return p.data.inspect(string(run), name, content)
 		},

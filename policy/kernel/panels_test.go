@@ -29,7 +29,16 @@ func own(t *testing.T) []*kernel.Set {
 
 // shapes are [M, N, K] with edges in every direction: rows beyond a strip and a tile, columns beyond a panel, runs beyond depth.
 var shapes = [][3]int{
-	{1, 1, 1}, {2, 3, 4}, {5, 16, 31}, {12, 32, 256}, {13, 33, 257}, {121, 40, 20}, {250, 97, 300}, {48, 280, 128}, {7, 700, 515},
+	{1, 1, 1},
+	{2, 3, 4},
+	{5, 16, 31},
+	{12, 32, 256},
+	{13, 33, 257},
+	{121, 40, 20},
+	{250, 97, 300},
+	{48, 280, 128},
+	{7, 700, 515},
+	{253, 45, 37}, // whose last strip is a single row
 }
 
 func product(shape [3]int, transA, transB bool) (p kernel.Product, a, b, c []float32) {
@@ -108,7 +117,7 @@ func TestARowDoesNotDependOnTheOthers(t *testing.T) {
 func TestLinear(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, s *kernel.Set) {
-		for _, m := range []int{0, 1, 15, 16, 50, 130} {
+		for _, m := range []int{0, 1, 15, 16, 50, 130, 253} {
 			const in, out, ldy = 37, 45, 50
 			r := rng("linear", m)
 			x, rows, y := normal(r, m*in), normal(r, out*in), normal(r, m*ldy)

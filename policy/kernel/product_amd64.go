@@ -7,116 +7,145 @@ package kernel
 // product1x32AVX512 is C = alpha*A*B + beta*C for 1 rows of C, see productFunc.
 //
 //go:noescape
-func product1x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product1x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product2x32AVX512 is C = alpha*A*B + beta*C for 2 rows of C, see productFunc.
 //
 //go:noescape
-func product2x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product2x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product3x32AVX512 is C = alpha*A*B + beta*C for 3 rows of C, see productFunc.
 //
 //go:noescape
-func product3x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product3x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product4x32AVX512 is C = alpha*A*B + beta*C for 4 rows of C, see productFunc.
 //
 //go:noescape
-func product4x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product4x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product5x32AVX512 is C = alpha*A*B + beta*C for 5 rows of C, see productFunc.
 //
 //go:noescape
-func product5x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product5x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product6x32AVX512 is C = alpha*A*B + beta*C for 6 rows of C, see productFunc.
 //
 //go:noescape
-func product6x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product6x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product7x32AVX512 is C = alpha*A*B + beta*C for 7 rows of C, see productFunc.
 //
 //go:noescape
-func product7x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product7x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product8x32AVX512 is C = alpha*A*B + beta*C for 8 rows of C, see productFunc.
 //
 //go:noescape
-func product8x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product8x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product9x32AVX512 is C = alpha*A*B + beta*C for 9 rows of C, see productFunc.
 //
 //go:noescape
-func product9x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product9x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product10x32AVX512 is C = alpha*A*B + beta*C for 10 rows of C, see productFunc.
 //
 //go:noescape
-func product10x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product10x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product11x32AVX512 is C = alpha*A*B + beta*C for 11 rows of C, see productFunc.
 //
 //go:noescape
-func product11x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product11x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product12x32AVX512 is C = alpha*A*B + beta*C for 12 rows of C, see productFunc.
 //
 //go:noescape
-func product12x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product12x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+
+// product13x32AVX512 is C = alpha*A*B + beta*C for 13 rows of C, see productFunc.
+//
+//go:noescape
+func product13x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+
+// product14x32AVX512 is C = alpha*A*B + beta*C for 14 rows of C, see productFunc.
+//
+//go:noescape
+func product14x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product1x16AVX2 is C = alpha*A*B + beta*C for 1 rows of C, see productFunc.
 //
 //go:noescape
-func product1x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product1x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product2x16AVX2 is C = alpha*A*B + beta*C for 2 rows of C, see productFunc.
 //
 //go:noescape
-func product2x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product2x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product3x16AVX2 is C = alpha*A*B + beta*C for 3 rows of C, see productFunc.
 //
 //go:noescape
-func product3x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product3x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product4x16AVX2 is C = alpha*A*B + beta*C for 4 rows of C, see productFunc.
 //
 //go:noescape
-func product4x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product4x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product5x16AVX2 is C = alpha*A*B + beta*C for 5 rows of C, see productFunc.
 //
 //go:noescape
-func product5x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product5x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // product6x16AVX2 is C = alpha*A*B + beta*C for 6 rows of C, see productFunc.
 //
 //go:noescape
-func product6x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
+func product6x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
 
 // packRowsAVX512 copies the first columns (at most 32) of k rows of src, stride bytes apart, to rows of 32; the rest is 0.
 //
 //go:noescape
 func packRowsAVX512(dst *float32, src *float32, stride int, k int, columns int)
 
-// transposeAVX512 writes element j of 16 rows of src, stride bytes apart, to the first 16 of row j of dst, whose rows have 32.
-// k, the number of elements, is a multiple of 16 and not 0.
-//
-//go:noescape
-func transposeAVX512(dst *float32, src *float32, stride int, k int)
-
-// packStripAVX512 copies the first rows (at most 16) elements of k rows of src, stride bytes apart, one after the other.
-//
-//go:noescape
-func packStripAVX512(dst *float32, src *float32, stride int, k int, rows int)
-
 // packRowsAVX2 copies the first columns (at most 16) of k rows of src, stride bytes apart, to rows of 16; the rest is 0.
 //
 //go:noescape
 func packRowsAVX2(dst *float32, src *float32, stride int, k int, columns int)
 
-// transposeAVX2 writes element j of 8 rows of src, stride bytes apart, to the first 8 of row j of dst, whose rows have 16. k, the
-// number of elements, is a multiple of 8 and not 0.
+// transposeAVX512 writes element j of 16 rows of src, stride bytes apart, to 16 from j*pitch bytes of dst on. k, the number of
+// elements, is a multiple of 4 and not 0.
 //
 //go:noescape
-func transposeAVX2(dst *float32, src *float32, stride int, k int)
+func transposeAVX512(dst *float32, src *float32, stride int, k int, pitch int)
+
+// copyStripsAVX512 copies 16 elements from src on, and from each of count places that are step bytes apart, to places that are apart
+// bytes apart; and so for k rows of src, stride bytes apart, and of dst, 64.
+//
+//go:noescape
+func copyStripsAVX512(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+
+// copyPanelsAVX512 copies 32 elements from src on, and from each of count places that are step bytes apart, to places that are apart
+// bytes apart; and so for k rows of src, stride bytes apart, and of dst, 128.
+//
+//go:noescape
+func copyPanelsAVX512(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+
+// transposeAVX2 writes element j of 8 rows of src, stride bytes apart, to 8 from j*pitch bytes of dst on. k, the number of
+// elements, is a multiple of 4 and not 0.
+//
+//go:noescape
+func transposeAVX2(dst *float32, src *float32, stride int, k int, pitch int)
+
+// copyStripsAVX2 copies 8 elements from src on, and from each of count places that are step bytes apart, to places that are apart
+// bytes apart; and so for k rows of src, stride bytes apart, and of dst, 32.
+//
+//go:noescape
+func copyStripsAVX2(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+
+// copyPanelsAVX2 copies 16 elements from src on, and from each of count places that are step bytes apart, to places that are apart
+// bytes apart; and so for k rows of src, stride bytes apart, and of dst, 64.
+//
+//go:noescape
+func copyPanelsAVX2(dst *float32, src *float32, stride int, k int, step int, count int, apart int)

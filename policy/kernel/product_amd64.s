@@ -22,44 +22,64 @@ DATA lanes<>+56(SB)/4, $0x0000000e
 DATA lanes<>+60(SB)/4, $0x0000000f
 GLOBL lanes<>(SB), RODATA|NOPTR, $64
 
-// func product1x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product1x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), DX
-	MOVQ       b+32(FP), BX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	MOVQ       c+40(FP), SI
-	MOVQ       ldc+48(FP), DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	ADDQ       DI, SI
-	MOVQ       next+80(FP), SI
-	MOVQ       step+88(FP), DI
-	TESTQ      AX, AX
-	JZ         done
+// func product1x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product1x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z2
+	VMOVUPS          64(BX), Z3
+	VFMADD231PS.BCST (CX), Z2, Z0
+	VFMADD231PS.BCST (CX), Z3, Z1
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (BX), Z2
-	VMOVUPS      64(BX), Z3
-	PREFETCHT0   (SI)
-	ADDQ         DI, SI
-	VBROADCASTSS (CX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x80, BX
-	ADDQ         DX, CX
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z2
+	VMOVUPS          64(BX), Z3
+	VFMADD231PS.BCST (CX), Z2, Z0
+	VFMADD231PS.BCST (CX), Z3, Z1
+	VMOVUPS          128(BX), Z2
+	VMOVUPS          192(BX), Z3
+	VFMADD231PS.BCST (R9), Z2, Z0
+	VFMADD231PS.BCST (R9), Z3, Z1
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
@@ -72,69 +92,105 @@ done:
 	KMOVW        BX, K2
 	TESTQ        DX, DX
 	JZ           write
-	VMOVUPS.Z    (AX), K1, Z4
-	VFMADD231PS  Z3, Z4, Z0
+	VMOVUPS.Z    (AX), K1, Z2
+	VFMADD231PS  Z3, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)
-	VMOVUPS.Z    64(AX), K2, Z4
-	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS.Z    64(AX), K2, Z2
+	VFMADD231PS  Z3, Z2, Z1
 	VMOVUPS      Z1, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product2x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product2x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	MOVQ       c+40(FP), DI
-	MOVQ       ldc+48(FP), R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       R8, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       R8, DI
-	MOVQ       next+80(FP), DI
-	MOVQ       step+88(FP), R8
-	TESTQ      AX, AX
-	JZ         done
+// func product2x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product2x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z4
+	VMOVUPS          64(BX), Z5
+	VFMADD231PS.BCST (CX), Z4, Z0
+	VFMADD231PS.BCST (CX), Z5, Z1
+	VBROADCASTSS     4(CX), Z6
+	VFMADD231PS      Z4, Z6, Z2
+	VFMADD231PS      Z5, Z6, Z3
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z4
-	VMOVUPS      64(SI), Z5
-	PREFETCHT0   (DI)
-	ADDQ         R8, DI
-	VBROADCASTSS (CX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (CX)(DX*1), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z4
+	VMOVUPS          64(BX), Z5
+	VFMADD231PS.BCST (CX), Z4, Z0
+	VFMADD231PS.BCST (CX), Z5, Z1
+	VBROADCASTSS     4(CX), Z6
+	VFMADD231PS      Z4, Z6, Z2
+	VFMADD231PS      Z5, Z6, Z3
+	VMOVUPS          128(BX), Z4
+	VMOVUPS          192(BX), Z5
+	VFMADD231PS.BCST (R9), Z4, Z0
+	VFMADD231PS.BCST (R9), Z5, Z1
+	VBROADCASTSS     4(R9), Z6
+	VFMADD231PS      Z4, Z6, Z2
+	VFMADD231PS      Z5, Z6, Z3
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
@@ -163,8 +219,7 @@ done:
 	VFMADD231PS  Z5, Z6, Z3
 	VMOVUPS      Z3, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -173,63 +228,103 @@ write:
 	VMOVUPS Z2, K1, (AX)
 	VMOVUPS Z3, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product3x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product3x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	MOVQ       c+40(FP), DI
-	MOVQ       ldc+48(FP), R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       R8, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       R8, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       R8, DI
-	MOVQ       next+80(FP), DI
-	MOVQ       step+88(FP), R8
-	TESTQ      AX, AX
-	JZ         done
+// func product3x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product3x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z6
+	VMOVUPS          64(BX), Z7
+	VFMADD231PS.BCST (CX), Z6, Z0
+	VFMADD231PS.BCST (CX), Z7, Z1
+	VBROADCASTSS     4(CX), Z8
+	VFMADD231PS      Z6, Z8, Z2
+	VFMADD231PS      Z7, Z8, Z3
+	VFMADD231PS.BCST 8(CX), Z6, Z4
+	VFMADD231PS.BCST 8(CX), Z7, Z5
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z6
-	VMOVUPS      64(SI), Z7
-	PREFETCHT0   (DI)
-	ADDQ         R8, DI
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (CX)(DX*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (CX)(DX*2), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z6
+	VMOVUPS          64(BX), Z7
+	VFMADD231PS.BCST (CX), Z6, Z0
+	VFMADD231PS.BCST (CX), Z7, Z1
+	VBROADCASTSS     4(CX), Z8
+	VFMADD231PS      Z6, Z8, Z2
+	VFMADD231PS      Z7, Z8, Z3
+	VFMADD231PS.BCST 8(CX), Z6, Z4
+	VFMADD231PS.BCST 8(CX), Z7, Z5
+	VMOVUPS          128(BX), Z6
+	VMOVUPS          192(BX), Z7
+	VFMADD231PS.BCST (R9), Z6, Z0
+	VFMADD231PS.BCST (R9), Z7, Z1
+	VBROADCASTSS     4(R9), Z8
+	VFMADD231PS      Z6, Z8, Z2
+	VFMADD231PS      Z7, Z8, Z3
+	VFMADD231PS.BCST 8(R9), Z6, Z4
+	VFMADD231PS.BCST 8(R9), Z7, Z5
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -267,8 +362,7 @@ done:
 	VFMADD231PS  Z7, Z8, Z5
 	VMOVUPS      Z5, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -280,76 +374,117 @@ write:
 	VMOVUPS Z4, K1, (AX)
 	VMOVUPS Z5, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product4x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product4x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	MOVQ       next+80(FP), R8
-	MOVQ       step+88(FP), R9
-	TESTQ      AX, AX
-	JZ         done
+// func product4x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product4x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z8
+	VMOVUPS          64(BX), Z9
+	VFMADD231PS.BCST (CX), Z8, Z0
+	VFMADD231PS.BCST (CX), Z9, Z1
+	VBROADCASTSS     4(CX), Z10
+	VFMADD231PS      Z8, Z10, Z2
+	VFMADD231PS      Z9, Z10, Z3
+	VFMADD231PS.BCST 8(CX), Z8, Z4
+	VFMADD231PS.BCST 8(CX), Z9, Z5
+	VBROADCASTSS     12(CX), Z10
+	VFMADD231PS      Z8, Z10, Z6
+	VFMADD231PS      Z9, Z10, Z7
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z8
-	VMOVUPS      64(SI), Z9
-	PREFETCHT0   (R8)
-	ADDQ         R9, R8
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (CX)(DX*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (CX)(DX*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z8
+	VMOVUPS          64(BX), Z9
+	VFMADD231PS.BCST (CX), Z8, Z0
+	VFMADD231PS.BCST (CX), Z9, Z1
+	VBROADCASTSS     4(CX), Z10
+	VFMADD231PS      Z8, Z10, Z2
+	VFMADD231PS      Z9, Z10, Z3
+	VFMADD231PS.BCST 8(CX), Z8, Z4
+	VFMADD231PS.BCST 8(CX), Z9, Z5
+	VBROADCASTSS     12(CX), Z10
+	VFMADD231PS      Z8, Z10, Z6
+	VFMADD231PS      Z9, Z10, Z7
+	VMOVUPS          128(BX), Z8
+	VMOVUPS          192(BX), Z9
+	VFMADD231PS.BCST (R9), Z8, Z0
+	VFMADD231PS.BCST (R9), Z9, Z1
+	VBROADCASTSS     4(R9), Z10
+	VFMADD231PS      Z8, Z10, Z2
+	VFMADD231PS      Z9, Z10, Z3
+	VFMADD231PS.BCST 8(R9), Z8, Z4
+	VFMADD231PS.BCST 8(R9), Z9, Z5
+	VBROADCASTSS     12(R9), Z10
+	VFMADD231PS      Z8, Z10, Z6
+	VFMADD231PS      Z9, Z10, Z7
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -396,8 +531,7 @@ done:
 	VFMADD231PS  Z9, Z10, Z7
 	VMOVUPS      Z7, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -412,84 +546,128 @@ write:
 	VMOVUPS Z6, K1, (AX)
 	VMOVUPS Z7, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product5x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product5x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	MOVQ       next+80(FP), R8
-	MOVQ       step+88(FP), R9
-	TESTQ      AX, AX
-	JZ         done
+// func product5x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product5x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z10
+	VMOVUPS          64(BX), Z11
+	VFMADD231PS.BCST (CX), Z10, Z0
+	VFMADD231PS.BCST (CX), Z11, Z1
+	VBROADCASTSS     4(CX), Z12
+	VFMADD231PS      Z10, Z12, Z2
+	VFMADD231PS      Z11, Z12, Z3
+	VFMADD231PS.BCST 8(CX), Z10, Z4
+	VFMADD231PS.BCST 8(CX), Z11, Z5
+	VBROADCASTSS     12(CX), Z12
+	VFMADD231PS      Z10, Z12, Z6
+	VFMADD231PS      Z11, Z12, Z7
+	VFMADD231PS.BCST 16(CX), Z10, Z8
+	VFMADD231PS.BCST 16(CX), Z11, Z9
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z10
-	VMOVUPS      64(SI), Z11
-	PREFETCHT0   (R8)
-	ADDQ         R9, R8
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (CX)(DX*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (CX)(DX*2), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(DX*1), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z10
+	VMOVUPS          64(BX), Z11
+	VFMADD231PS.BCST (CX), Z10, Z0
+	VFMADD231PS.BCST (CX), Z11, Z1
+	VBROADCASTSS     4(CX), Z12
+	VFMADD231PS      Z10, Z12, Z2
+	VFMADD231PS      Z11, Z12, Z3
+	VFMADD231PS.BCST 8(CX), Z10, Z4
+	VFMADD231PS.BCST 8(CX), Z11, Z5
+	VBROADCASTSS     12(CX), Z12
+	VFMADD231PS      Z10, Z12, Z6
+	VFMADD231PS      Z11, Z12, Z7
+	VFMADD231PS.BCST 16(CX), Z10, Z8
+	VFMADD231PS.BCST 16(CX), Z11, Z9
+	VMOVUPS          128(BX), Z10
+	VMOVUPS          192(BX), Z11
+	VFMADD231PS.BCST (R9), Z10, Z0
+	VFMADD231PS.BCST (R9), Z11, Z1
+	VBROADCASTSS     4(R9), Z12
+	VFMADD231PS      Z10, Z12, Z2
+	VFMADD231PS      Z11, Z12, Z3
+	VFMADD231PS.BCST 8(R9), Z10, Z4
+	VFMADD231PS.BCST 8(R9), Z11, Z5
+	VBROADCASTSS     12(R9), Z12
+	VFMADD231PS      Z10, Z12, Z6
+	VFMADD231PS      Z11, Z12, Z7
+	VFMADD231PS.BCST 16(R9), Z10, Z8
+	VFMADD231PS.BCST 16(R9), Z11, Z9
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -545,8 +723,7 @@ done:
 	VFMADD231PS  Z11, Z12, Z9
 	VMOVUPS      Z9, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -564,92 +741,142 @@ write:
 	VMOVUPS Z8, K1, (AX)
 	VMOVUPS Z9, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product6x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product6x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	MOVQ       next+80(FP), R8
-	MOVQ       step+88(FP), R9
-	TESTQ      AX, AX
-	JZ         done
+// func product6x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product6x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z12
+	VMOVUPS          64(BX), Z13
+	VFMADD231PS.BCST (CX), Z12, Z0
+	VFMADD231PS.BCST (CX), Z13, Z1
+	VBROADCASTSS     4(CX), Z14
+	VFMADD231PS      Z12, Z14, Z2
+	VFMADD231PS      Z13, Z14, Z3
+	VFMADD231PS.BCST 8(CX), Z12, Z4
+	VFMADD231PS.BCST 8(CX), Z13, Z5
+	VBROADCASTSS     12(CX), Z14
+	VFMADD231PS      Z12, Z14, Z6
+	VFMADD231PS      Z13, Z14, Z7
+	VFMADD231PS.BCST 16(CX), Z12, Z8
+	VFMADD231PS.BCST 16(CX), Z13, Z9
+	VBROADCASTSS     20(CX), Z14
+	VFMADD231PS      Z12, Z14, Z10
+	VFMADD231PS      Z13, Z14, Z11
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z12
-	VMOVUPS      64(SI), Z13
-	PREFETCHT0   (R8)
-	ADDQ         R9, R8
-	VBROADCASTSS (CX), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (CX)(DX*1), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS (CX)(DX*2), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS (DI)(DX*1), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(DX*2), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z12
+	VMOVUPS          64(BX), Z13
+	VFMADD231PS.BCST (CX), Z12, Z0
+	VFMADD231PS.BCST (CX), Z13, Z1
+	VBROADCASTSS     4(CX), Z14
+	VFMADD231PS      Z12, Z14, Z2
+	VFMADD231PS      Z13, Z14, Z3
+	VFMADD231PS.BCST 8(CX), Z12, Z4
+	VFMADD231PS.BCST 8(CX), Z13, Z5
+	VBROADCASTSS     12(CX), Z14
+	VFMADD231PS      Z12, Z14, Z6
+	VFMADD231PS      Z13, Z14, Z7
+	VFMADD231PS.BCST 16(CX), Z12, Z8
+	VFMADD231PS.BCST 16(CX), Z13, Z9
+	VBROADCASTSS     20(CX), Z14
+	VFMADD231PS      Z12, Z14, Z10
+	VFMADD231PS      Z13, Z14, Z11
+	VMOVUPS          128(BX), Z12
+	VMOVUPS          192(BX), Z13
+	VFMADD231PS.BCST (R9), Z12, Z0
+	VFMADD231PS.BCST (R9), Z13, Z1
+	VBROADCASTSS     4(R9), Z14
+	VFMADD231PS      Z12, Z14, Z2
+	VFMADD231PS      Z13, Z14, Z3
+	VFMADD231PS.BCST 8(R9), Z12, Z4
+	VFMADD231PS.BCST 8(R9), Z13, Z5
+	VBROADCASTSS     12(R9), Z14
+	VFMADD231PS      Z12, Z14, Z6
+	VFMADD231PS      Z13, Z14, Z7
+	VFMADD231PS.BCST 16(R9), Z12, Z8
+	VFMADD231PS.BCST 16(R9), Z13, Z9
+	VBROADCASTSS     20(R9), Z14
+	VFMADD231PS      Z12, Z14, Z10
+	VFMADD231PS      Z13, Z14, Z11
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -714,8 +941,7 @@ done:
 	VFMADD231PS  Z13, Z14, Z11
 	VMOVUPS      Z11, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -736,105 +962,153 @@ write:
 	VMOVUPS Z10, K1, (AX)
 	VMOVUPS Z11, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product7x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product7x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	MOVQ       DI, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	MOVQ       next+80(FP), R9
-	MOVQ       step+88(FP), R10
-	TESTQ      AX, AX
-	JZ         done
+// func product7x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product7x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z14
+	VMOVUPS          64(BX), Z15
+	VFMADD231PS.BCST (CX), Z14, Z0
+	VFMADD231PS.BCST (CX), Z15, Z1
+	VBROADCASTSS     4(CX), Z16
+	VFMADD231PS      Z14, Z16, Z2
+	VFMADD231PS      Z15, Z16, Z3
+	VFMADD231PS.BCST 8(CX), Z14, Z4
+	VFMADD231PS.BCST 8(CX), Z15, Z5
+	VBROADCASTSS     12(CX), Z16
+	VFMADD231PS      Z14, Z16, Z6
+	VFMADD231PS      Z15, Z16, Z7
+	VFMADD231PS.BCST 16(CX), Z14, Z8
+	VFMADD231PS.BCST 16(CX), Z15, Z9
+	VBROADCASTSS     20(CX), Z16
+	VFMADD231PS      Z14, Z16, Z10
+	VFMADD231PS      Z15, Z16, Z11
+	VFMADD231PS.BCST 24(CX), Z14, Z12
+	VFMADD231PS.BCST 24(CX), Z15, Z13
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z14
-	VMOVUPS      64(SI), Z15
-	PREFETCHT0   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (CX), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (CX)(DX*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (CX)(DX*2), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DI)(DX*1), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(DX*2), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (R8), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z14
+	VMOVUPS          64(BX), Z15
+	VFMADD231PS.BCST (CX), Z14, Z0
+	VFMADD231PS.BCST (CX), Z15, Z1
+	VBROADCASTSS     4(CX), Z16
+	VFMADD231PS      Z14, Z16, Z2
+	VFMADD231PS      Z15, Z16, Z3
+	VFMADD231PS.BCST 8(CX), Z14, Z4
+	VFMADD231PS.BCST 8(CX), Z15, Z5
+	VBROADCASTSS     12(CX), Z16
+	VFMADD231PS      Z14, Z16, Z6
+	VFMADD231PS      Z15, Z16, Z7
+	VFMADD231PS.BCST 16(CX), Z14, Z8
+	VFMADD231PS.BCST 16(CX), Z15, Z9
+	VBROADCASTSS     20(CX), Z16
+	VFMADD231PS      Z14, Z16, Z10
+	VFMADD231PS      Z15, Z16, Z11
+	VFMADD231PS.BCST 24(CX), Z14, Z12
+	VFMADD231PS.BCST 24(CX), Z15, Z13
+	VMOVUPS          128(BX), Z14
+	VMOVUPS          192(BX), Z15
+	VFMADD231PS.BCST (R9), Z14, Z0
+	VFMADD231PS.BCST (R9), Z15, Z1
+	VBROADCASTSS     4(R9), Z16
+	VFMADD231PS      Z14, Z16, Z2
+	VFMADD231PS      Z15, Z16, Z3
+	VFMADD231PS.BCST 8(R9), Z14, Z4
+	VFMADD231PS.BCST 8(R9), Z15, Z5
+	VBROADCASTSS     12(R9), Z16
+	VFMADD231PS      Z14, Z16, Z6
+	VFMADD231PS      Z15, Z16, Z7
+	VFMADD231PS.BCST 16(R9), Z14, Z8
+	VFMADD231PS.BCST 16(R9), Z15, Z9
+	VBROADCASTSS     20(R9), Z16
+	VFMADD231PS      Z14, Z16, Z10
+	VFMADD231PS      Z15, Z16, Z11
+	VFMADD231PS.BCST 24(R9), Z14, Z12
+	VFMADD231PS.BCST 24(R9), Z15, Z13
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -908,8 +1182,7 @@ done:
 	VFMADD231PS  Z15, Z16, Z13
 	VMOVUPS      Z13, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -933,113 +1206,167 @@ write:
 	VMOVUPS Z12, K1, (AX)
 	VMOVUPS Z13, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product8x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product8x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	MOVQ       DI, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	MOVQ       next+80(FP), R9
-	MOVQ       step+88(FP), R10
-	TESTQ      AX, AX
-	JZ         done
+// func product8x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product8x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z16
+	VMOVUPS          64(BX), Z17
+	VFMADD231PS.BCST (CX), Z16, Z0
+	VFMADD231PS.BCST (CX), Z17, Z1
+	VBROADCASTSS     4(CX), Z18
+	VFMADD231PS      Z16, Z18, Z2
+	VFMADD231PS      Z17, Z18, Z3
+	VFMADD231PS.BCST 8(CX), Z16, Z4
+	VFMADD231PS.BCST 8(CX), Z17, Z5
+	VBROADCASTSS     12(CX), Z18
+	VFMADD231PS      Z16, Z18, Z6
+	VFMADD231PS      Z17, Z18, Z7
+	VFMADD231PS.BCST 16(CX), Z16, Z8
+	VFMADD231PS.BCST 16(CX), Z17, Z9
+	VBROADCASTSS     20(CX), Z18
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	VFMADD231PS.BCST 24(CX), Z16, Z12
+	VFMADD231PS.BCST 24(CX), Z17, Z13
+	VBROADCASTSS     28(CX), Z18
+	VFMADD231PS      Z16, Z18, Z14
+	VFMADD231PS      Z17, Z18, Z15
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z16
-	VMOVUPS      64(SI), Z17
-	PREFETCHT0   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (CX), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (CX)(DX*1), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS (CX)(DX*2), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS (DI)(DX*1), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(DX*2), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS (R8), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(DX*1), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z16
+	VMOVUPS          64(BX), Z17
+	VFMADD231PS.BCST (CX), Z16, Z0
+	VFMADD231PS.BCST (CX), Z17, Z1
+	VBROADCASTSS     4(CX), Z18
+	VFMADD231PS      Z16, Z18, Z2
+	VFMADD231PS      Z17, Z18, Z3
+	VFMADD231PS.BCST 8(CX), Z16, Z4
+	VFMADD231PS.BCST 8(CX), Z17, Z5
+	VBROADCASTSS     12(CX), Z18
+	VFMADD231PS      Z16, Z18, Z6
+	VFMADD231PS      Z17, Z18, Z7
+	VFMADD231PS.BCST 16(CX), Z16, Z8
+	VFMADD231PS.BCST 16(CX), Z17, Z9
+	VBROADCASTSS     20(CX), Z18
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	VFMADD231PS.BCST 24(CX), Z16, Z12
+	VFMADD231PS.BCST 24(CX), Z17, Z13
+	VBROADCASTSS     28(CX), Z18
+	VFMADD231PS      Z16, Z18, Z14
+	VFMADD231PS      Z17, Z18, Z15
+	VMOVUPS          128(BX), Z16
+	VMOVUPS          192(BX), Z17
+	VFMADD231PS.BCST (R9), Z16, Z0
+	VFMADD231PS.BCST (R9), Z17, Z1
+	VBROADCASTSS     4(R9), Z18
+	VFMADD231PS      Z16, Z18, Z2
+	VFMADD231PS      Z17, Z18, Z3
+	VFMADD231PS.BCST 8(R9), Z16, Z4
+	VFMADD231PS.BCST 8(R9), Z17, Z5
+	VBROADCASTSS     12(R9), Z18
+	VFMADD231PS      Z16, Z18, Z6
+	VFMADD231PS      Z17, Z18, Z7
+	VFMADD231PS.BCST 16(R9), Z16, Z8
+	VFMADD231PS.BCST 16(R9), Z17, Z9
+	VBROADCASTSS     20(R9), Z18
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	VFMADD231PS.BCST 24(R9), Z16, Z12
+	VFMADD231PS.BCST 24(R9), Z17, Z13
+	VBROADCASTSS     28(R9), Z18
+	VFMADD231PS      Z16, Z18, Z14
+	VFMADD231PS      Z17, Z18, Z15
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -1122,8 +1449,7 @@ done:
 	VFMADD231PS  Z17, Z18, Z15
 	VMOVUPS      Z15, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -1150,121 +1476,178 @@ write:
 	VMOVUPS Z14, K1, (AX)
 	VMOVUPS Z15, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product9x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product9x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	MOVQ       DI, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	MOVQ       next+80(FP), R9
-	MOVQ       step+88(FP), R10
-	TESTQ      AX, AX
-	JZ         done
+// func product9x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product9x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z18
+	VMOVUPS          64(BX), Z19
+	VFMADD231PS.BCST (CX), Z18, Z0
+	VFMADD231PS.BCST (CX), Z19, Z1
+	VBROADCASTSS     4(CX), Z20
+	VFMADD231PS      Z18, Z20, Z2
+	VFMADD231PS      Z19, Z20, Z3
+	VFMADD231PS.BCST 8(CX), Z18, Z4
+	VFMADD231PS.BCST 8(CX), Z19, Z5
+	VBROADCASTSS     12(CX), Z20
+	VFMADD231PS      Z18, Z20, Z6
+	VFMADD231PS      Z19, Z20, Z7
+	VFMADD231PS.BCST 16(CX), Z18, Z8
+	VFMADD231PS.BCST 16(CX), Z19, Z9
+	VBROADCASTSS     20(CX), Z20
+	VFMADD231PS      Z18, Z20, Z10
+	VFMADD231PS      Z19, Z20, Z11
+	VFMADD231PS.BCST 24(CX), Z18, Z12
+	VFMADD231PS.BCST 24(CX), Z19, Z13
+	VBROADCASTSS     28(CX), Z20
+	VFMADD231PS      Z18, Z20, Z14
+	VFMADD231PS      Z19, Z20, Z15
+	VFMADD231PS.BCST 32(CX), Z18, Z16
+	VFMADD231PS.BCST 32(CX), Z19, Z17
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z18
-	VMOVUPS      64(SI), Z19
-	PREFETCHT0   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (CX), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (CX)(DX*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (CX)(DX*2), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DI)(DX*1), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(DX*2), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R8), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(DX*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (R8)(DX*2), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z18
+	VMOVUPS          64(BX), Z19
+	VFMADD231PS.BCST (CX), Z18, Z0
+	VFMADD231PS.BCST (CX), Z19, Z1
+	VBROADCASTSS     4(CX), Z20
+	VFMADD231PS      Z18, Z20, Z2
+	VFMADD231PS      Z19, Z20, Z3
+	VFMADD231PS.BCST 8(CX), Z18, Z4
+	VFMADD231PS.BCST 8(CX), Z19, Z5
+	VBROADCASTSS     12(CX), Z20
+	VFMADD231PS      Z18, Z20, Z6
+	VFMADD231PS      Z19, Z20, Z7
+	VFMADD231PS.BCST 16(CX), Z18, Z8
+	VFMADD231PS.BCST 16(CX), Z19, Z9
+	VBROADCASTSS     20(CX), Z20
+	VFMADD231PS      Z18, Z20, Z10
+	VFMADD231PS      Z19, Z20, Z11
+	VFMADD231PS.BCST 24(CX), Z18, Z12
+	VFMADD231PS.BCST 24(CX), Z19, Z13
+	VBROADCASTSS     28(CX), Z20
+	VFMADD231PS      Z18, Z20, Z14
+	VFMADD231PS      Z19, Z20, Z15
+	VFMADD231PS.BCST 32(CX), Z18, Z16
+	VFMADD231PS.BCST 32(CX), Z19, Z17
+	VMOVUPS          128(BX), Z18
+	VMOVUPS          192(BX), Z19
+	VFMADD231PS.BCST (R9), Z18, Z0
+	VFMADD231PS.BCST (R9), Z19, Z1
+	VBROADCASTSS     4(R9), Z20
+	VFMADD231PS      Z18, Z20, Z2
+	VFMADD231PS      Z19, Z20, Z3
+	VFMADD231PS.BCST 8(R9), Z18, Z4
+	VFMADD231PS.BCST 8(R9), Z19, Z5
+	VBROADCASTSS     12(R9), Z20
+	VFMADD231PS      Z18, Z20, Z6
+	VFMADD231PS      Z19, Z20, Z7
+	VFMADD231PS.BCST 16(R9), Z18, Z8
+	VFMADD231PS.BCST 16(R9), Z19, Z9
+	VBROADCASTSS     20(R9), Z20
+	VFMADD231PS      Z18, Z20, Z10
+	VFMADD231PS      Z19, Z20, Z11
+	VFMADD231PS.BCST 24(R9), Z18, Z12
+	VFMADD231PS.BCST 24(R9), Z19, Z13
+	VBROADCASTSS     28(R9), Z20
+	VFMADD231PS      Z18, Z20, Z14
+	VFMADD231PS      Z19, Z20, Z15
+	VFMADD231PS.BCST 32(R9), Z18, Z16
+	VFMADD231PS.BCST 32(R9), Z19, Z17
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -1356,8 +1739,7 @@ done:
 	VFMADD231PS  Z19, Z20, Z17
 	VMOVUPS      Z17, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -1387,134 +1769,192 @@ write:
 	VMOVUPS Z16, K1, (AX)
 	VMOVUPS Z17, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product10x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product10x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	MOVQ       DI, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	MOVQ       R8, R9
-	ADDQ       DX, R9
-	ADDQ       DX, R9
-	ADDQ       DX, R9
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	MOVQ       next+80(FP), R10
-	MOVQ       step+88(FP), R11
-	TESTQ      AX, AX
-	JZ         done
+// func product10x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product10x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z20
+	VMOVUPS          64(BX), Z21
+	VFMADD231PS.BCST (CX), Z20, Z0
+	VFMADD231PS.BCST (CX), Z21, Z1
+	VBROADCASTSS     4(CX), Z22
+	VFMADD231PS      Z20, Z22, Z2
+	VFMADD231PS      Z21, Z22, Z3
+	VFMADD231PS.BCST 8(CX), Z20, Z4
+	VFMADD231PS.BCST 8(CX), Z21, Z5
+	VBROADCASTSS     12(CX), Z22
+	VFMADD231PS      Z20, Z22, Z6
+	VFMADD231PS      Z21, Z22, Z7
+	VFMADD231PS.BCST 16(CX), Z20, Z8
+	VFMADD231PS.BCST 16(CX), Z21, Z9
+	VBROADCASTSS     20(CX), Z22
+	VFMADD231PS      Z20, Z22, Z10
+	VFMADD231PS      Z21, Z22, Z11
+	VFMADD231PS.BCST 24(CX), Z20, Z12
+	VFMADD231PS.BCST 24(CX), Z21, Z13
+	VBROADCASTSS     28(CX), Z22
+	VFMADD231PS      Z20, Z22, Z14
+	VFMADD231PS      Z21, Z22, Z15
+	VFMADD231PS.BCST 32(CX), Z20, Z16
+	VFMADD231PS.BCST 32(CX), Z21, Z17
+	VBROADCASTSS     36(CX), Z22
+	VFMADD231PS      Z20, Z22, Z18
+	VFMADD231PS      Z21, Z22, Z19
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z20
-	VMOVUPS      64(SI), Z21
-	PREFETCHT0   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (CX), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (CX)(DX*1), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS (CX)(DX*2), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS (DI)(DX*1), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(DX*2), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS (R8), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(DX*1), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS (R8)(DX*2), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z20
+	VMOVUPS          64(BX), Z21
+	VFMADD231PS.BCST (CX), Z20, Z0
+	VFMADD231PS.BCST (CX), Z21, Z1
+	VBROADCASTSS     4(CX), Z22
+	VFMADD231PS      Z20, Z22, Z2
+	VFMADD231PS      Z21, Z22, Z3
+	VFMADD231PS.BCST 8(CX), Z20, Z4
+	VFMADD231PS.BCST 8(CX), Z21, Z5
+	VBROADCASTSS     12(CX), Z22
+	VFMADD231PS      Z20, Z22, Z6
+	VFMADD231PS      Z21, Z22, Z7
+	VFMADD231PS.BCST 16(CX), Z20, Z8
+	VFMADD231PS.BCST 16(CX), Z21, Z9
+	VBROADCASTSS     20(CX), Z22
+	VFMADD231PS      Z20, Z22, Z10
+	VFMADD231PS      Z21, Z22, Z11
+	VFMADD231PS.BCST 24(CX), Z20, Z12
+	VFMADD231PS.BCST 24(CX), Z21, Z13
+	VBROADCASTSS     28(CX), Z22
+	VFMADD231PS      Z20, Z22, Z14
+	VFMADD231PS      Z21, Z22, Z15
+	VFMADD231PS.BCST 32(CX), Z20, Z16
+	VFMADD231PS.BCST 32(CX), Z21, Z17
+	VBROADCASTSS     36(CX), Z22
+	VFMADD231PS      Z20, Z22, Z18
+	VFMADD231PS      Z21, Z22, Z19
+	VMOVUPS          128(BX), Z20
+	VMOVUPS          192(BX), Z21
+	VFMADD231PS.BCST (R9), Z20, Z0
+	VFMADD231PS.BCST (R9), Z21, Z1
+	VBROADCASTSS     4(R9), Z22
+	VFMADD231PS      Z20, Z22, Z2
+	VFMADD231PS      Z21, Z22, Z3
+	VFMADD231PS.BCST 8(R9), Z20, Z4
+	VFMADD231PS.BCST 8(R9), Z21, Z5
+	VBROADCASTSS     12(R9), Z22
+	VFMADD231PS      Z20, Z22, Z6
+	VFMADD231PS      Z21, Z22, Z7
+	VFMADD231PS.BCST 16(R9), Z20, Z8
+	VFMADD231PS.BCST 16(R9), Z21, Z9
+	VBROADCASTSS     20(R9), Z22
+	VFMADD231PS      Z20, Z22, Z10
+	VFMADD231PS      Z21, Z22, Z11
+	VFMADD231PS.BCST 24(R9), Z20, Z12
+	VFMADD231PS.BCST 24(R9), Z21, Z13
+	VBROADCASTSS     28(R9), Z22
+	VFMADD231PS      Z20, Z22, Z14
+	VFMADD231PS      Z21, Z22, Z15
+	VFMADD231PS.BCST 32(R9), Z20, Z16
+	VFMADD231PS.BCST 32(R9), Z21, Z17
+	VBROADCASTSS     36(R9), Z22
+	VFMADD231PS      Z20, Z22, Z18
+	VFMADD231PS      Z21, Z22, Z19
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -1615,8 +2055,7 @@ done:
 	VFMADD231PS  Z21, Z22, Z19
 	VMOVUPS      Z19, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -1649,142 +2088,203 @@ write:
 	VMOVUPS Z18, K1, (AX)
 	VMOVUPS Z19, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product11x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product11x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	MOVQ       DI, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	MOVQ       R8, R9
-	ADDQ       DX, R9
-	ADDQ       DX, R9
-	ADDQ       DX, R9
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	MOVQ       next+80(FP), R10
-	MOVQ       step+88(FP), R11
-	TESTQ      AX, AX
-	JZ         done
+// func product11x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product11x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	VPXORD           Z20, Z20, Z20
+	VPXORD           Z21, Z21, Z21
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z22
+	VMOVUPS          64(BX), Z23
+	VFMADD231PS.BCST (CX), Z22, Z0
+	VFMADD231PS.BCST (CX), Z23, Z1
+	VBROADCASTSS     4(CX), Z24
+	VFMADD231PS      Z22, Z24, Z2
+	VFMADD231PS      Z23, Z24, Z3
+	VFMADD231PS.BCST 8(CX), Z22, Z4
+	VFMADD231PS.BCST 8(CX), Z23, Z5
+	VBROADCASTSS     12(CX), Z24
+	VFMADD231PS      Z22, Z24, Z6
+	VFMADD231PS      Z23, Z24, Z7
+	VFMADD231PS.BCST 16(CX), Z22, Z8
+	VFMADD231PS.BCST 16(CX), Z23, Z9
+	VBROADCASTSS     20(CX), Z24
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VFMADD231PS.BCST 24(CX), Z22, Z12
+	VFMADD231PS.BCST 24(CX), Z23, Z13
+	VBROADCASTSS     28(CX), Z24
+	VFMADD231PS      Z22, Z24, Z14
+	VFMADD231PS      Z23, Z24, Z15
+	VFMADD231PS.BCST 32(CX), Z22, Z16
+	VFMADD231PS.BCST 32(CX), Z23, Z17
+	VBROADCASTSS     36(CX), Z24
+	VFMADD231PS      Z22, Z24, Z18
+	VFMADD231PS      Z23, Z24, Z19
+	VFMADD231PS.BCST 40(CX), Z22, Z20
+	VFMADD231PS.BCST 40(CX), Z23, Z21
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z22
-	VMOVUPS      64(SI), Z23
-	PREFETCHT0   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (CX), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (CX)(DX*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (CX)(DX*2), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DI)(DX*1), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(DX*2), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R8), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(DX*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (R8)(DX*2), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (R9)(DX*1), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z22
+	VMOVUPS          64(BX), Z23
+	VFMADD231PS.BCST (CX), Z22, Z0
+	VFMADD231PS.BCST (CX), Z23, Z1
+	VBROADCASTSS     4(CX), Z24
+	VFMADD231PS      Z22, Z24, Z2
+	VFMADD231PS      Z23, Z24, Z3
+	VFMADD231PS.BCST 8(CX), Z22, Z4
+	VFMADD231PS.BCST 8(CX), Z23, Z5
+	VBROADCASTSS     12(CX), Z24
+	VFMADD231PS      Z22, Z24, Z6
+	VFMADD231PS      Z23, Z24, Z7
+	VFMADD231PS.BCST 16(CX), Z22, Z8
+	VFMADD231PS.BCST 16(CX), Z23, Z9
+	VBROADCASTSS     20(CX), Z24
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VFMADD231PS.BCST 24(CX), Z22, Z12
+	VFMADD231PS.BCST 24(CX), Z23, Z13
+	VBROADCASTSS     28(CX), Z24
+	VFMADD231PS      Z22, Z24, Z14
+	VFMADD231PS      Z23, Z24, Z15
+	VFMADD231PS.BCST 32(CX), Z22, Z16
+	VFMADD231PS.BCST 32(CX), Z23, Z17
+	VBROADCASTSS     36(CX), Z24
+	VFMADD231PS      Z22, Z24, Z18
+	VFMADD231PS      Z23, Z24, Z19
+	VFMADD231PS.BCST 40(CX), Z22, Z20
+	VFMADD231PS.BCST 40(CX), Z23, Z21
+	VMOVUPS          128(BX), Z22
+	VMOVUPS          192(BX), Z23
+	VFMADD231PS.BCST (R9), Z22, Z0
+	VFMADD231PS.BCST (R9), Z23, Z1
+	VBROADCASTSS     4(R9), Z24
+	VFMADD231PS      Z22, Z24, Z2
+	VFMADD231PS      Z23, Z24, Z3
+	VFMADD231PS.BCST 8(R9), Z22, Z4
+	VFMADD231PS.BCST 8(R9), Z23, Z5
+	VBROADCASTSS     12(R9), Z24
+	VFMADD231PS      Z22, Z24, Z6
+	VFMADD231PS      Z23, Z24, Z7
+	VFMADD231PS.BCST 16(R9), Z22, Z8
+	VFMADD231PS.BCST 16(R9), Z23, Z9
+	VBROADCASTSS     20(R9), Z24
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VFMADD231PS.BCST 24(R9), Z22, Z12
+	VFMADD231PS.BCST 24(R9), Z23, Z13
+	VBROADCASTSS     28(R9), Z24
+	VFMADD231PS      Z22, Z24, Z14
+	VFMADD231PS      Z23, Z24, Z15
+	VFMADD231PS.BCST 32(R9), Z22, Z16
+	VFMADD231PS.BCST 32(R9), Z23, Z17
+	VBROADCASTSS     36(R9), Z24
+	VFMADD231PS      Z22, Z24, Z18
+	VFMADD231PS      Z23, Z24, Z19
+	VFMADD231PS.BCST 40(R9), Z22, Z20
+	VFMADD231PS.BCST 40(R9), Z23, Z21
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -1894,8 +2394,7 @@ done:
 	VFMADD231PS  Z23, Z24, Z21
 	VMOVUPS      Z21, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -1931,150 +2430,217 @@ write:
 	VMOVUPS Z20, K1, (AX)
 	VMOVUPS Z21, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product12x32AVX512(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·product12x32AVX512(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	MOVQ       DI, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	ADDQ       DX, R8
-	MOVQ       R8, R9
-	ADDQ       DX, R9
-	ADDQ       DX, R9
-	ADDQ       DX, R9
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	MOVQ       next+80(FP), R10
-	MOVQ       step+88(FP), R11
-	TESTQ      AX, AX
-	JZ         done
+// func product12x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product12x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	VPXORD           Z20, Z20, Z20
+	VPXORD           Z21, Z21, Z21
+	VPXORD           Z22, Z22, Z22
+	VPXORD           Z23, Z23, Z23
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z24
+	VMOVUPS          64(BX), Z25
+	VFMADD231PS.BCST (CX), Z24, Z0
+	VFMADD231PS.BCST (CX), Z25, Z1
+	VBROADCASTSS     4(CX), Z26
+	VFMADD231PS      Z24, Z26, Z2
+	VFMADD231PS      Z25, Z26, Z3
+	VFMADD231PS.BCST 8(CX), Z24, Z4
+	VFMADD231PS.BCST 8(CX), Z25, Z5
+	VBROADCASTSS     12(CX), Z26
+	VFMADD231PS      Z24, Z26, Z6
+	VFMADD231PS      Z25, Z26, Z7
+	VFMADD231PS.BCST 16(CX), Z24, Z8
+	VFMADD231PS.BCST 16(CX), Z25, Z9
+	VBROADCASTSS     20(CX), Z26
+	VFMADD231PS      Z24, Z26, Z10
+	VFMADD231PS      Z25, Z26, Z11
+	VFMADD231PS.BCST 24(CX), Z24, Z12
+	VFMADD231PS.BCST 24(CX), Z25, Z13
+	VBROADCASTSS     28(CX), Z26
+	VFMADD231PS      Z24, Z26, Z14
+	VFMADD231PS      Z25, Z26, Z15
+	VFMADD231PS.BCST 32(CX), Z24, Z16
+	VFMADD231PS.BCST 32(CX), Z25, Z17
+	VBROADCASTSS     36(CX), Z26
+	VFMADD231PS      Z24, Z26, Z18
+	VFMADD231PS      Z25, Z26, Z19
+	VFMADD231PS.BCST 40(CX), Z24, Z20
+	VFMADD231PS.BCST 40(CX), Z25, Z21
+	VBROADCASTSS     44(CX), Z26
+	VFMADD231PS      Z24, Z26, Z22
+	VFMADD231PS      Z25, Z26, Z23
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (SI), Z24
-	VMOVUPS      64(SI), Z25
-	PREFETCHT0   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (CX), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (CX)(DX*1), Z26
-	VFMADD231PS  Z24, Z26, Z2
-	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS (CX)(DX*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z26
-	VFMADD231PS  Z24, Z26, Z6
-	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS (DI)(DX*1), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(DX*2), Z26
-	VFMADD231PS  Z24, Z26, Z10
-	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS (R8), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(DX*1), Z26
-	VFMADD231PS  Z24, Z26, Z14
-	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS (R8)(DX*2), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z26
-	VFMADD231PS  Z24, Z26, Z18
-	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS (R9)(DX*1), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(DX*2), Z26
-	VFMADD231PS  Z24, Z26, Z22
-	VFMADD231PS  Z25, Z26, Z23
-	ADDQ         $0x80, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         AX
-	JNZ          loop
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z24
+	VMOVUPS          64(BX), Z25
+	VFMADD231PS.BCST (CX), Z24, Z0
+	VFMADD231PS.BCST (CX), Z25, Z1
+	VBROADCASTSS     4(CX), Z26
+	VFMADD231PS      Z24, Z26, Z2
+	VFMADD231PS      Z25, Z26, Z3
+	VFMADD231PS.BCST 8(CX), Z24, Z4
+	VFMADD231PS.BCST 8(CX), Z25, Z5
+	VBROADCASTSS     12(CX), Z26
+	VFMADD231PS      Z24, Z26, Z6
+	VFMADD231PS      Z25, Z26, Z7
+	VFMADD231PS.BCST 16(CX), Z24, Z8
+	VFMADD231PS.BCST 16(CX), Z25, Z9
+	VBROADCASTSS     20(CX), Z26
+	VFMADD231PS      Z24, Z26, Z10
+	VFMADD231PS      Z25, Z26, Z11
+	VFMADD231PS.BCST 24(CX), Z24, Z12
+	VFMADD231PS.BCST 24(CX), Z25, Z13
+	VBROADCASTSS     28(CX), Z26
+	VFMADD231PS      Z24, Z26, Z14
+	VFMADD231PS      Z25, Z26, Z15
+	VFMADD231PS.BCST 32(CX), Z24, Z16
+	VFMADD231PS.BCST 32(CX), Z25, Z17
+	VBROADCASTSS     36(CX), Z26
+	VFMADD231PS      Z24, Z26, Z18
+	VFMADD231PS      Z25, Z26, Z19
+	VFMADD231PS.BCST 40(CX), Z24, Z20
+	VFMADD231PS.BCST 40(CX), Z25, Z21
+	VBROADCASTSS     44(CX), Z26
+	VFMADD231PS      Z24, Z26, Z22
+	VFMADD231PS      Z25, Z26, Z23
+	VMOVUPS          128(BX), Z24
+	VMOVUPS          192(BX), Z25
+	VFMADD231PS.BCST (R9), Z24, Z0
+	VFMADD231PS.BCST (R9), Z25, Z1
+	VBROADCASTSS     4(R9), Z26
+	VFMADD231PS      Z24, Z26, Z2
+	VFMADD231PS      Z25, Z26, Z3
+	VFMADD231PS.BCST 8(R9), Z24, Z4
+	VFMADD231PS.BCST 8(R9), Z25, Z5
+	VBROADCASTSS     12(R9), Z26
+	VFMADD231PS      Z24, Z26, Z6
+	VFMADD231PS      Z25, Z26, Z7
+	VFMADD231PS.BCST 16(R9), Z24, Z8
+	VFMADD231PS.BCST 16(R9), Z25, Z9
+	VBROADCASTSS     20(R9), Z26
+	VFMADD231PS      Z24, Z26, Z10
+	VFMADD231PS      Z25, Z26, Z11
+	VFMADD231PS.BCST 24(R9), Z24, Z12
+	VFMADD231PS.BCST 24(R9), Z25, Z13
+	VBROADCASTSS     28(R9), Z26
+	VFMADD231PS      Z24, Z26, Z14
+	VFMADD231PS      Z25, Z26, Z15
+	VFMADD231PS.BCST 32(R9), Z24, Z16
+	VFMADD231PS.BCST 32(R9), Z25, Z17
+	VBROADCASTSS     36(R9), Z26
+	VFMADD231PS      Z24, Z26, Z18
+	VFMADD231PS      Z25, Z26, Z19
+	VFMADD231PS.BCST 40(R9), Z24, Z20
+	VFMADD231PS.BCST 40(R9), Z25, Z21
+	VBROADCASTSS     44(R9), Z26
+	VFMADD231PS      Z24, Z26, Z22
+	VFMADD231PS      Z25, Z26, Z23
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
 
 done:
 	MOVQ         c+40(FP), AX
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
@@ -2193,8 +2759,7 @@ done:
 	VFMADD231PS  Z25, Z26, Z23
 	VMOVUPS      Z23, K2, 64(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Z0, K1, (AX)
@@ -2233,38 +2798,877 @@ write:
 	VMOVUPS Z22, K1, (AX)
 	VMOVUPS Z23, K2, 64(AX)
 	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product1x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
-TEXT ·product1x16AVX2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), DX
-	MOVQ       b+32(FP), BX
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	MOVQ       c+40(FP), SI
-	MOVQ       ldc+48(FP), DI
-	PREFETCHT0 (SI)
-	ADDQ       DI, SI
-	MOVQ       next+80(FP), SI
-	MOVQ       step+88(FP), DI
-	TESTQ      AX, AX
-	JZ         done
+// func product13x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product13x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	VPXORD           Z20, Z20, Z20
+	VPXORD           Z21, Z21, Z21
+	VPXORD           Z22, Z22, Z22
+	VPXORD           Z23, Z23, Z23
+	VPXORD           Z24, Z24, Z24
+	VPXORD           Z25, Z25, Z25
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z26
+	VMOVUPS          64(BX), Z27
+	VFMADD231PS.BCST (CX), Z26, Z0
+	VFMADD231PS.BCST (CX), Z27, Z1
+	VBROADCASTSS     4(CX), Z28
+	VFMADD231PS      Z26, Z28, Z2
+	VFMADD231PS      Z27, Z28, Z3
+	VFMADD231PS.BCST 8(CX), Z26, Z4
+	VFMADD231PS.BCST 8(CX), Z27, Z5
+	VBROADCASTSS     12(CX), Z28
+	VFMADD231PS      Z26, Z28, Z6
+	VFMADD231PS      Z27, Z28, Z7
+	VFMADD231PS.BCST 16(CX), Z26, Z8
+	VFMADD231PS.BCST 16(CX), Z27, Z9
+	VBROADCASTSS     20(CX), Z28
+	VFMADD231PS      Z26, Z28, Z10
+	VFMADD231PS      Z27, Z28, Z11
+	VFMADD231PS.BCST 24(CX), Z26, Z12
+	VFMADD231PS.BCST 24(CX), Z27, Z13
+	VBROADCASTSS     28(CX), Z28
+	VFMADD231PS      Z26, Z28, Z14
+	VFMADD231PS      Z27, Z28, Z15
+	VFMADD231PS.BCST 32(CX), Z26, Z16
+	VFMADD231PS.BCST 32(CX), Z27, Z17
+	VBROADCASTSS     36(CX), Z28
+	VFMADD231PS      Z26, Z28, Z18
+	VFMADD231PS      Z27, Z28, Z19
+	VFMADD231PS.BCST 40(CX), Z26, Z20
+	VFMADD231PS.BCST 40(CX), Z27, Z21
+	VBROADCASTSS     44(CX), Z28
+	VFMADD231PS      Z26, Z28, Z22
+	VFMADD231PS      Z27, Z28, Z23
+	VFMADD231PS.BCST 48(CX), Z26, Z24
+	VFMADD231PS.BCST 48(CX), Z27, Z25
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
 
 loop:
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z26
+	VMOVUPS          64(BX), Z27
+	VFMADD231PS.BCST (CX), Z26, Z0
+	VFMADD231PS.BCST (CX), Z27, Z1
+	VBROADCASTSS     4(CX), Z28
+	VFMADD231PS      Z26, Z28, Z2
+	VFMADD231PS      Z27, Z28, Z3
+	VFMADD231PS.BCST 8(CX), Z26, Z4
+	VFMADD231PS.BCST 8(CX), Z27, Z5
+	VBROADCASTSS     12(CX), Z28
+	VFMADD231PS      Z26, Z28, Z6
+	VFMADD231PS      Z27, Z28, Z7
+	VFMADD231PS.BCST 16(CX), Z26, Z8
+	VFMADD231PS.BCST 16(CX), Z27, Z9
+	VBROADCASTSS     20(CX), Z28
+	VFMADD231PS      Z26, Z28, Z10
+	VFMADD231PS      Z27, Z28, Z11
+	VFMADD231PS.BCST 24(CX), Z26, Z12
+	VFMADD231PS.BCST 24(CX), Z27, Z13
+	VBROADCASTSS     28(CX), Z28
+	VFMADD231PS      Z26, Z28, Z14
+	VFMADD231PS      Z27, Z28, Z15
+	VFMADD231PS.BCST 32(CX), Z26, Z16
+	VFMADD231PS.BCST 32(CX), Z27, Z17
+	VBROADCASTSS     36(CX), Z28
+	VFMADD231PS      Z26, Z28, Z18
+	VFMADD231PS      Z27, Z28, Z19
+	VFMADD231PS.BCST 40(CX), Z26, Z20
+	VFMADD231PS.BCST 40(CX), Z27, Z21
+	VBROADCASTSS     44(CX), Z28
+	VFMADD231PS      Z26, Z28, Z22
+	VFMADD231PS      Z27, Z28, Z23
+	VFMADD231PS.BCST 48(CX), Z26, Z24
+	VFMADD231PS.BCST 48(CX), Z27, Z25
+	VMOVUPS          128(BX), Z26
+	VMOVUPS          192(BX), Z27
+	VFMADD231PS.BCST (R9), Z26, Z0
+	VFMADD231PS.BCST (R9), Z27, Z1
+	VBROADCASTSS     4(R9), Z28
+	VFMADD231PS      Z26, Z28, Z2
+	VFMADD231PS      Z27, Z28, Z3
+	VFMADD231PS.BCST 8(R9), Z26, Z4
+	VFMADD231PS.BCST 8(R9), Z27, Z5
+	VBROADCASTSS     12(R9), Z28
+	VFMADD231PS      Z26, Z28, Z6
+	VFMADD231PS      Z27, Z28, Z7
+	VFMADD231PS.BCST 16(R9), Z26, Z8
+	VFMADD231PS.BCST 16(R9), Z27, Z9
+	VBROADCASTSS     20(R9), Z28
+	VFMADD231PS      Z26, Z28, Z10
+	VFMADD231PS      Z27, Z28, Z11
+	VFMADD231PS.BCST 24(R9), Z26, Z12
+	VFMADD231PS.BCST 24(R9), Z27, Z13
+	VBROADCASTSS     28(R9), Z28
+	VFMADD231PS      Z26, Z28, Z14
+	VFMADD231PS      Z27, Z28, Z15
+	VFMADD231PS.BCST 32(R9), Z26, Z16
+	VFMADD231PS.BCST 32(R9), Z27, Z17
+	VBROADCASTSS     36(R9), Z28
+	VFMADD231PS      Z26, Z28, Z18
+	VFMADD231PS      Z27, Z28, Z19
+	VFMADD231PS.BCST 40(R9), Z26, Z20
+	VFMADD231PS.BCST 40(R9), Z27, Z21
+	VBROADCASTSS     44(R9), Z28
+	VFMADD231PS      Z26, Z28, Z22
+	VFMADD231PS      Z27, Z28, Z23
+	VFMADD231PS.BCST 48(R9), Z26, Z24
+	VFMADD231PS.BCST 48(R9), Z27, Z25
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
+
+done:
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         add+64(FP), DX
+	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
+	VBROADCASTSS alpha+56(FP), Z26
+	VMULPS       Z26, Z0, Z0
+	VMULPS       Z26, Z1, Z1
+	VMULPS       Z26, Z2, Z2
+	VMULPS       Z26, Z3, Z3
+	VMULPS       Z26, Z4, Z4
+	VMULPS       Z26, Z5, Z5
+	VMULPS       Z26, Z6, Z6
+	VMULPS       Z26, Z7, Z7
+	VMULPS       Z26, Z8, Z8
+	VMULPS       Z26, Z9, Z9
+	VMULPS       Z26, Z10, Z10
+	VMULPS       Z26, Z11, Z11
+	VMULPS       Z26, Z12, Z12
+	VMULPS       Z26, Z13, Z13
+	VMULPS       Z26, Z14, Z14
+	VMULPS       Z26, Z15, Z15
+	VMULPS       Z26, Z16, Z16
+	VMULPS       Z26, Z17, Z17
+	VMULPS       Z26, Z18, Z18
+	VMULPS       Z26, Z19, Z19
+	VMULPS       Z26, Z20, Z20
+	VMULPS       Z26, Z21, Z21
+	VMULPS       Z26, Z22, Z22
+	VMULPS       Z26, Z23, Z23
+	VMULPS       Z26, Z24, Z24
+	VMULPS       Z26, Z25, Z25
+	VBROADCASTSS beta+60(FP), Z27
+	MOVQ         $0x0000000000000001, SI
+	SHLXQ        BX, SI, BX
+	DECQ         BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	TESTQ        DX, DX
+	JZ           write
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z0
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z1
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z2
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z3
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z4
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z5
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z6
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z7
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z8
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z9
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z10
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z11
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z12
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z13
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z14
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z15
+	VMOVUPS      Z15, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z16
+	VMOVUPS      Z16, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z17
+	VMOVUPS      Z17, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z18
+	VMOVUPS      Z18, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z19
+	VMOVUPS      Z19, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z20
+	VMOVUPS      Z20, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z21
+	VMOVUPS      Z21, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z22
+	VMOVUPS      Z22, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z23
+	VMOVUPS      Z23, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z28
+	VFMADD231PS  Z27, Z28, Z24
+	VMOVUPS      Z24, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z28
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      Z25, K2, 64(AX)
+	ADDQ         CX, AX
+	JMP          more
+
+write:
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, K1, (AX)
+	VMOVUPS Z17, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, K1, (AX)
+	VMOVUPS Z19, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, K1, (AX)
+	VMOVUPS Z21, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, K1, (AX)
+	VMOVUPS Z23, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z24, K1, (AX)
+	VMOVUPS Z25, K2, 64(AX)
+	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
+	VZEROUPPER
+	RET
+
+// func product14x32AVX512(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·product14x32AVX512(SB), NOSPLIT, $0-112
+panel:
+	MOVQ             k+0(FP), AX
+	MOVQ             a+8(FP), CX
+	MOVQ             pitch+16(FP), DX
+	MOVQ             b+24(FP), BX
+	VPXORD           Z0, Z0, Z0
+	VPXORD           Z1, Z1, Z1
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	VPXORD           Z20, Z20, Z20
+	VPXORD           Z21, Z21, Z21
+	VPXORD           Z22, Z22, Z22
+	VPXORD           Z23, Z23, Z23
+	VPXORD           Z24, Z24, Z24
+	VPXORD           Z25, Z25, Z25
+	VPXORD           Z26, Z26, Z26
+	VPXORD           Z27, Z27, Z27
+	MOVQ             c+40(FP), SI
+	MOVQ             ldc+48(FP), DI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	PREFETCHT0       (SI)
+	PREFETCHT0       64(SI)
+	ADDQ             DI, SI
+	MOVQ             next+80(FP), SI
+	MOVQ             second+88(FP), DI
+	MOVQ             step+96(FP), R8
+	BTQ              $0x00, AX
+	JCC              pairs
+	VMOVUPS          (BX), Z28
+	VMOVUPS          64(BX), Z29
+	VFMADD231PS.BCST (CX), Z28, Z0
+	VFMADD231PS.BCST (CX), Z29, Z1
+	VBROADCASTSS     4(CX), Z30
+	VFMADD231PS      Z28, Z30, Z2
+	VFMADD231PS      Z29, Z30, Z3
+	VFMADD231PS.BCST 8(CX), Z28, Z4
+	VFMADD231PS.BCST 8(CX), Z29, Z5
+	VBROADCASTSS     12(CX), Z30
+	VFMADD231PS      Z28, Z30, Z6
+	VFMADD231PS      Z29, Z30, Z7
+	VFMADD231PS.BCST 16(CX), Z28, Z8
+	VFMADD231PS.BCST 16(CX), Z29, Z9
+	VBROADCASTSS     20(CX), Z30
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VFMADD231PS.BCST 24(CX), Z28, Z12
+	VFMADD231PS.BCST 24(CX), Z29, Z13
+	VBROADCASTSS     28(CX), Z30
+	VFMADD231PS      Z28, Z30, Z14
+	VFMADD231PS      Z29, Z30, Z15
+	VFMADD231PS.BCST 32(CX), Z28, Z16
+	VFMADD231PS.BCST 32(CX), Z29, Z17
+	VBROADCASTSS     36(CX), Z30
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS      Z29, Z30, Z19
+	VFMADD231PS.BCST 40(CX), Z28, Z20
+	VFMADD231PS.BCST 40(CX), Z29, Z21
+	VBROADCASTSS     44(CX), Z30
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	VFMADD231PS.BCST 48(CX), Z28, Z24
+	VFMADD231PS.BCST 48(CX), Z29, Z25
+	VBROADCASTSS     52(CX), Z30
+	VFMADD231PS      Z28, Z30, Z26
+	VFMADD231PS      Z29, Z30, Z27
+	ADDQ             DX, CX
+	ADDQ             $0x00000080, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0       (SI)
+	PREFETCHT0       (SI)(DI*1)
+	ADDQ             R8, SI
+	VMOVUPS          (BX), Z28
+	VMOVUPS          64(BX), Z29
+	VFMADD231PS.BCST (CX), Z28, Z0
+	VFMADD231PS.BCST (CX), Z29, Z1
+	VBROADCASTSS     4(CX), Z30
+	VFMADD231PS      Z28, Z30, Z2
+	VFMADD231PS      Z29, Z30, Z3
+	VFMADD231PS.BCST 8(CX), Z28, Z4
+	VFMADD231PS.BCST 8(CX), Z29, Z5
+	VBROADCASTSS     12(CX), Z30
+	VFMADD231PS      Z28, Z30, Z6
+	VFMADD231PS      Z29, Z30, Z7
+	VFMADD231PS.BCST 16(CX), Z28, Z8
+	VFMADD231PS.BCST 16(CX), Z29, Z9
+	VBROADCASTSS     20(CX), Z30
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VFMADD231PS.BCST 24(CX), Z28, Z12
+	VFMADD231PS.BCST 24(CX), Z29, Z13
+	VBROADCASTSS     28(CX), Z30
+	VFMADD231PS      Z28, Z30, Z14
+	VFMADD231PS      Z29, Z30, Z15
+	VFMADD231PS.BCST 32(CX), Z28, Z16
+	VFMADD231PS.BCST 32(CX), Z29, Z17
+	VBROADCASTSS     36(CX), Z30
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS      Z29, Z30, Z19
+	VFMADD231PS.BCST 40(CX), Z28, Z20
+	VFMADD231PS.BCST 40(CX), Z29, Z21
+	VBROADCASTSS     44(CX), Z30
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	VFMADD231PS.BCST 48(CX), Z28, Z24
+	VFMADD231PS.BCST 48(CX), Z29, Z25
+	VBROADCASTSS     52(CX), Z30
+	VFMADD231PS      Z28, Z30, Z26
+	VFMADD231PS      Z29, Z30, Z27
+	VMOVUPS          128(BX), Z28
+	VMOVUPS          192(BX), Z29
+	VFMADD231PS.BCST (R9), Z28, Z0
+	VFMADD231PS.BCST (R9), Z29, Z1
+	VBROADCASTSS     4(R9), Z30
+	VFMADD231PS      Z28, Z30, Z2
+	VFMADD231PS      Z29, Z30, Z3
+	VFMADD231PS.BCST 8(R9), Z28, Z4
+	VFMADD231PS.BCST 8(R9), Z29, Z5
+	VBROADCASTSS     12(R9), Z30
+	VFMADD231PS      Z28, Z30, Z6
+	VFMADD231PS      Z29, Z30, Z7
+	VFMADD231PS.BCST 16(R9), Z28, Z8
+	VFMADD231PS.BCST 16(R9), Z29, Z9
+	VBROADCASTSS     20(R9), Z30
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VFMADD231PS.BCST 24(R9), Z28, Z12
+	VFMADD231PS.BCST 24(R9), Z29, Z13
+	VBROADCASTSS     28(R9), Z30
+	VFMADD231PS      Z28, Z30, Z14
+	VFMADD231PS      Z29, Z30, Z15
+	VFMADD231PS.BCST 32(R9), Z28, Z16
+	VFMADD231PS.BCST 32(R9), Z29, Z17
+	VBROADCASTSS     36(R9), Z30
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS      Z29, Z30, Z19
+	VFMADD231PS.BCST 40(R9), Z28, Z20
+	VFMADD231PS.BCST 40(R9), Z29, Z21
+	VBROADCASTSS     44(R9), Z30
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	VFMADD231PS.BCST 48(R9), Z28, Z24
+	VFMADD231PS.BCST 48(R9), Z29, Z25
+	VBROADCASTSS     52(R9), Z30
+	VFMADD231PS      Z28, Z30, Z26
+	VFMADD231PS      Z29, Z30, Z27
+	LEAQ             (CX)(DX*2), CX
+	LEAQ             (R9)(DX*2), R9
+	ADDQ             $0x00000100, BX
+	DECQ             AX
+	JNZ              loop
+
+done:
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         add+64(FP), DX
+	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000020, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
+	VBROADCASTSS alpha+56(FP), Z28
+	VMULPS       Z28, Z0, Z0
+	VMULPS       Z28, Z1, Z1
+	VMULPS       Z28, Z2, Z2
+	VMULPS       Z28, Z3, Z3
+	VMULPS       Z28, Z4, Z4
+	VMULPS       Z28, Z5, Z5
+	VMULPS       Z28, Z6, Z6
+	VMULPS       Z28, Z7, Z7
+	VMULPS       Z28, Z8, Z8
+	VMULPS       Z28, Z9, Z9
+	VMULPS       Z28, Z10, Z10
+	VMULPS       Z28, Z11, Z11
+	VMULPS       Z28, Z12, Z12
+	VMULPS       Z28, Z13, Z13
+	VMULPS       Z28, Z14, Z14
+	VMULPS       Z28, Z15, Z15
+	VMULPS       Z28, Z16, Z16
+	VMULPS       Z28, Z17, Z17
+	VMULPS       Z28, Z18, Z18
+	VMULPS       Z28, Z19, Z19
+	VMULPS       Z28, Z20, Z20
+	VMULPS       Z28, Z21, Z21
+	VMULPS       Z28, Z22, Z22
+	VMULPS       Z28, Z23, Z23
+	VMULPS       Z28, Z24, Z24
+	VMULPS       Z28, Z25, Z25
+	VMULPS       Z28, Z26, Z26
+	VMULPS       Z28, Z27, Z27
+	VBROADCASTSS beta+60(FP), Z29
+	MOVQ         $0x0000000000000001, SI
+	SHLXQ        BX, SI, BX
+	DECQ         BX
+	KMOVW        BX, K1
+	SHRQ         $0x10, BX
+	KMOVW        BX, K2
+	TESTQ        DX, DX
+	JZ           write
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z0
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z1
+	VMOVUPS      Z1, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z2
+	VMOVUPS      Z2, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z3
+	VMOVUPS      Z3, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z4
+	VMOVUPS      Z4, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z5
+	VMOVUPS      Z5, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z6
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z7
+	VMOVUPS      Z7, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z8
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z9
+	VMOVUPS      Z9, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z10
+	VMOVUPS      Z10, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z11
+	VMOVUPS      Z11, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z12
+	VMOVUPS      Z12, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z13
+	VMOVUPS      Z13, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z14
+	VMOVUPS      Z14, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z15
+	VMOVUPS      Z15, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z16
+	VMOVUPS      Z16, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z17
+	VMOVUPS      Z17, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z18
+	VMOVUPS      Z18, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z19
+	VMOVUPS      Z19, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z20
+	VMOVUPS      Z20, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z21
+	VMOVUPS      Z21, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z22
+	VMOVUPS      Z22, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z23
+	VMOVUPS      Z23, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z24
+	VMOVUPS      Z24, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z25
+	VMOVUPS      Z25, K2, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS.Z    (AX), K1, Z30
+	VFMADD231PS  Z29, Z30, Z26
+	VMOVUPS      Z26, K1, (AX)
+	VMOVUPS.Z    64(AX), K2, Z30
+	VFMADD231PS  Z29, Z30, Z27
+	VMOVUPS      Z27, K2, 64(AX)
+	ADDQ         CX, AX
+	JMP          more
+
+write:
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z3, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z5, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z7, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VMOVUPS Z9, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VMOVUPS Z11, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, K1, (AX)
+	VMOVUPS Z13, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, K1, (AX)
+	VMOVUPS Z15, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, K1, (AX)
+	VMOVUPS Z17, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, K1, (AX)
+	VMOVUPS Z19, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, K1, (AX)
+	VMOVUPS Z21, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, K1, (AX)
+	VMOVUPS Z23, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z24, K1, (AX)
+	VMOVUPS Z25, K2, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z26, K1, (AX)
+	VMOVUPS Z27, K2, 64(AX)
+	ADDQ    CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000080, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
+	VZEROUPPER
+	RET
+
+// func product1x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
+TEXT ·product1x16AVX2(SB), NOSPLIT, $0-112
+panel:
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         pitch+16(FP), DX
+	MOVQ         b+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         c+40(FP), SI
+	MOVQ         ldc+48(FP), DI
 	PREFETCHT0   (SI)
 	ADDQ         DI, SI
+	MOVQ         next+80(FP), SI
+	MOVQ         second+88(FP), DI
+	MOVQ         step+96(FP), R8
+	BTQ          $0x00, AX
+	JCC          pairs
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x40, BX
 	ADDQ         DX, CX
+	ADDQ         $0x00000040, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DI*1)
+	ADDQ         R8, SI
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(BX), Y2
+	VMOVUPS      96(BX), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (R9)(DX*2), R9
+	ADDQ         $0x00000080, BX
 	DECQ         AX
 	JNZ          loop
 
@@ -2273,6 +3677,9 @@ done:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000010, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
@@ -2286,15 +3693,13 @@ done:
 	VFMADD231PS  32(AX), Y3, Y1
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
-	VZEROUPPER
-	RET
+	JMP     more
 
 part:
 	MOVQ         BX, X4
@@ -2312,52 +3717,88 @@ part:
 	VFMADD231PS  Y3, Y4, Y1
 	VMASKMOVPS   Y1, Y5, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 writepart:
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y5, 32(AX)
 	ADDQ       CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000040, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product2x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
-TEXT ·product2x16AVX2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	MOVQ       c+40(FP), DI
-	MOVQ       ldc+48(FP), R8
-	PREFETCHT0 (DI)
-	ADDQ       R8, DI
-	PREFETCHT0 (DI)
-	ADDQ       R8, DI
-	MOVQ       next+80(FP), DI
-	MOVQ       step+88(FP), R8
-	TESTQ      AX, AX
-	JZ         done
-
-loop:
-	VMOVUPS      (SI), Y4
-	VMOVUPS      32(SI), Y5
-	PREFETCHT0   (DI)
-	ADDQ         R8, DI
+// func product2x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
+TEXT ·product2x16AVX2(SB), NOSPLIT, $0-112
+panel:
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         pitch+16(FP), DX
+	MOVQ         b+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         c+40(FP), SI
+	MOVQ         ldc+48(FP), DI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	MOVQ         next+80(FP), SI
+	MOVQ         second+88(FP), DI
+	MOVQ         step+96(FP), R8
+	BTQ          $0x00, AX
+	JCC          pairs
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (CX)(DX*1), Y6
+	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x40, SI
-	ADDQ         BX, CX
+	ADDQ         DX, CX
+	ADDQ         $0x00000040, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DI*1)
+	ADDQ         R8, SI
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      64(BX), Y4
+	VMOVUPS      96(BX), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (R9)(DX*2), R9
+	ADDQ         $0x00000080, BX
 	DECQ         AX
 	JNZ          loop
 
@@ -2366,6 +3807,9 @@ done:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000010, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
@@ -2386,8 +3830,7 @@ done:
 	VFMADD231PS  32(AX), Y5, Y3
 	VMOVUPS      Y3, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Y0, (AX)
@@ -2396,8 +3839,7 @@ write:
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
 	ADDQ    CX, AX
-	VZEROUPPER
-	RET
+	JMP     more
 
 part:
 	MOVQ         BX, X6
@@ -2422,8 +3864,7 @@ part:
 	VFMADD231PS  Y5, Y6, Y3
 	VMASKMOVPS   Y3, Y7, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 writepart:
 	VMASKMOVPS Y0, Y4, (AX)
@@ -2432,52 +3873,95 @@ writepart:
 	VMASKMOVPS Y2, Y4, (AX)
 	VMASKMOVPS Y3, Y7, 32(AX)
 	ADDQ       CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000040, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product3x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
-TEXT ·product3x16AVX2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	MOVQ       c+40(FP), DI
-	MOVQ       ldc+48(FP), R8
-	PREFETCHT0 (DI)
-	ADDQ       R8, DI
-	PREFETCHT0 (DI)
-	ADDQ       R8, DI
-	PREFETCHT0 (DI)
-	ADDQ       R8, DI
-	MOVQ       next+80(FP), DI
-	MOVQ       step+88(FP), R8
-	TESTQ      AX, AX
-	JZ         done
-
-loop:
-	VMOVUPS      (SI), Y6
-	VMOVUPS      32(SI), Y7
-	PREFETCHT0   (DI)
-	ADDQ         R8, DI
+// func product3x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
+TEXT ·product3x16AVX2(SB), NOSPLIT, $0-112
+panel:
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         pitch+16(FP), DX
+	MOVQ         b+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         c+40(FP), SI
+	MOVQ         ldc+48(FP), DI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	MOVQ         next+80(FP), SI
+	MOVQ         second+88(FP), DI
+	MOVQ         step+96(FP), R8
+	BTQ          $0x00, AX
+	JCC          pairs
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (CX)(DX*1), Y8
+	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (CX)(DX*2), Y8
+	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x40, SI
-	ADDQ         BX, CX
+	ADDQ         DX, CX
+	ADDQ         $0x00000040, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DI*1)
+	ADDQ         R8, SI
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      64(BX), Y6
+	VMOVUPS      96(BX), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (R9)(DX*2), R9
+	ADDQ         $0x00000080, BX
 	DECQ         AX
 	JNZ          loop
 
@@ -2486,6 +3970,9 @@ done:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000010, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -2513,8 +4000,7 @@ done:
 	VFMADD231PS  32(AX), Y7, Y5
 	VMOVUPS      Y5, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Y0, (AX)
@@ -2526,8 +4012,7 @@ write:
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
 	ADDQ    CX, AX
-	VZEROUPPER
-	RET
+	JMP     more
 
 part:
 	MOVQ         BX, X8
@@ -2559,8 +4044,7 @@ part:
 	VFMADD231PS  Y7, Y8, Y5
 	VMASKMOVPS   Y5, Y9, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 writepart:
 	VMASKMOVPS Y0, Y6, (AX)
@@ -2572,64 +4056,108 @@ writepart:
 	VMASKMOVPS Y4, Y6, (AX)
 	VMASKMOVPS Y5, Y9, 32(AX)
 	ADDQ       CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000040, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product4x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
-TEXT ·product4x16AVX2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	MOVQ       next+80(FP), R8
-	MOVQ       step+88(FP), R9
-	TESTQ      AX, AX
-	JZ         done
-
-loop:
-	VMOVUPS      (SI), Y8
-	VMOVUPS      32(SI), Y9
-	PREFETCHT0   (R8)
-	ADDQ         R9, R8
+// func product4x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
+TEXT ·product4x16AVX2(SB), NOSPLIT, $0-112
+panel:
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         pitch+16(FP), DX
+	MOVQ         b+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         c+40(FP), SI
+	MOVQ         ldc+48(FP), DI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	MOVQ         next+80(FP), SI
+	MOVQ         second+88(FP), DI
+	MOVQ         step+96(FP), R8
+	BTQ          $0x00, AX
+	JCC          pairs
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (CX)(DX*1), Y10
+	VBROADCASTSS 4(CX), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (CX)(DX*2), Y10
+	VBROADCASTSS 8(CX), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS 12(CX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x40, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
+	ADDQ         DX, CX
+	ADDQ         $0x00000040, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DI*1)
+	ADDQ         R8, SI
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(BX), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(CX), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      64(BX), Y8
+	VMOVUPS      96(BX), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (R9)(DX*2), R9
+	ADDQ         $0x00000080, BX
 	DECQ         AX
 	JNZ          loop
 
@@ -2638,6 +4166,9 @@ done:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000010, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
@@ -2672,8 +4203,7 @@ done:
 	VFMADD231PS  32(AX), Y9, Y7
 	VMOVUPS      Y7, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Y0, (AX)
@@ -2688,8 +4218,7 @@ write:
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
 	ADDQ    CX, AX
-	VZEROUPPER
-	RET
+	JMP     more
 
 part:
 	MOVQ         BX, X10
@@ -2728,8 +4257,7 @@ part:
 	VFMADD231PS  Y9, Y10, Y7
 	VMASKMOVPS   Y7, Y11, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 writepart:
 	VMASKMOVPS Y0, Y8, (AX)
@@ -2744,71 +4272,121 @@ writepart:
 	VMASKMOVPS Y6, Y8, (AX)
 	VMASKMOVPS Y7, Y11, 32(AX)
 	ADDQ       CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000040, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product5x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
-TEXT ·product5x16AVX2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	MOVQ       next+80(FP), R8
-	MOVQ       step+88(FP), R9
-	TESTQ      AX, AX
-	JZ         done
-
-loop:
-	VMOVUPS      (SI), Y10
-	VMOVUPS      32(SI), Y11
-	PREFETCHT0   (R8)
-	ADDQ         R9, R8
+// func product5x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
+TEXT ·product5x16AVX2(SB), NOSPLIT, $0-112
+panel:
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         pitch+16(FP), DX
+	MOVQ         b+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	MOVQ         c+40(FP), SI
+	MOVQ         ldc+48(FP), DI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	MOVQ         next+80(FP), SI
+	MOVQ         second+88(FP), DI
+	MOVQ         step+96(FP), R8
+	BTQ          $0x00, AX
+	JCC          pairs
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (CX)(DX*1), Y12
+	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (CX)(DX*2), Y12
+	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(DX*1), Y12
+	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x40, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
+	ADDQ         DX, CX
+	ADDQ         $0x00000040, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DI*1)
+	ADDQ         R8, SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      32(BX), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(CX), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(BX), Y10
+	VMOVUPS      96(BX), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (R9)(DX*2), R9
+	ADDQ         $0x00000080, BX
 	DECQ         AX
 	JNZ          loop
 
@@ -2817,6 +4395,9 @@ done:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000010, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
@@ -2858,8 +4439,7 @@ done:
 	VFMADD231PS  32(AX), Y11, Y9
 	VMOVUPS      Y9, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Y0, (AX)
@@ -2877,8 +4457,7 @@ write:
 	VMOVUPS Y8, (AX)
 	VMOVUPS Y9, 32(AX)
 	ADDQ    CX, AX
-	VZEROUPPER
-	RET
+	JMP     more
 
 part:
 	MOVQ         BX, X12
@@ -2924,8 +4503,7 @@ part:
 	VFMADD231PS  Y11, Y12, Y9
 	VMASKMOVPS   Y9, Y13, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 writepart:
 	VMASKMOVPS Y0, Y10, (AX)
@@ -2943,78 +4521,134 @@ writepart:
 	VMASKMOVPS Y8, Y10, (AX)
 	VMASKMOVPS Y9, Y13, 32(AX)
 	ADDQ       CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000040, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
-// func product6x16AVX2(k int, a *float32, row int, col int, b *float32, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, step int)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE2
-TEXT ·product6x16AVX2(SB), NOSPLIT, $0-96
-	MOVQ       k+0(FP), AX
-	MOVQ       a+8(FP), CX
-	MOVQ       row+16(FP), DX
-	MOVQ       col+24(FP), BX
-	MOVQ       b+32(FP), SI
-	MOVQ       CX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	ADDQ       DX, DI
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	MOVQ       next+80(FP), R8
-	MOVQ       step+88(FP), R9
-	TESTQ      AX, AX
-	JZ         done
-
-loop:
-	VMOVUPS      (SI), Y12
-	VMOVUPS      32(SI), Y13
-	PREFETCHT0   (R8)
-	ADDQ         R9, R8
+// func product6x16AVX2(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha float32, beta float32, add int, columns int, next *float32, second int, step int, jump int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+, SSE2
+TEXT ·product6x16AVX2(SB), NOSPLIT, $0-112
+panel:
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         pitch+16(FP), DX
+	MOVQ         b+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         c+40(FP), SI
+	MOVQ         ldc+48(FP), DI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	MOVQ         next+80(FP), SI
+	MOVQ         second+88(FP), DI
+	MOVQ         step+96(FP), R8
+	BTQ          $0x00, AX
+	JCC          pairs
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (CX)(DX*1), Y14
+	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (CX)(DX*2), Y14
+	VBROADCASTSS 8(CX), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS 12(CX), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(DX*1), Y14
+	VBROADCASTSS 16(CX), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(DX*2), Y14
+	VBROADCASTSS 20(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x40, SI
-	ADDQ         BX, CX
-	ADDQ         BX, DI
+	ADDQ         DX, CX
+	ADDQ         $0x00000040, BX
+
+pairs:
+	LEAQ (CX)(DX*1), R9
+	SHRQ $0x01, AX
+	JZ   done
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DI*1)
+	ADDQ         R8, SI
+	VMOVUPS      (BX), Y12
+	VMOVUPS      32(BX), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(CX), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(CX), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(BX), Y12
+	VMOVUPS      96(BX), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R9), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (R9)(DX*2), R9
+	ADDQ         $0x00000080, BX
 	DECQ         AX
 	JNZ          loop
 
@@ -3023,6 +4657,9 @@ done:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         add+64(FP), DX
 	MOVQ         columns+72(FP), BX
+	MOVQ         $0x00000010, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
 	VBROADCASTSS alpha+56(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
@@ -3071,8 +4708,7 @@ done:
 	VFMADD231PS  32(AX), Y13, Y11
 	VMOVUPS      Y11, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 write:
 	VMOVUPS Y0, (AX)
@@ -3093,8 +4729,7 @@ write:
 	VMOVUPS Y10, (AX)
 	VMOVUPS Y11, 32(AX)
 	ADDQ    CX, AX
-	VZEROUPPER
-	RET
+	JMP     more
 
 part:
 	MOVQ         BX, X14
@@ -3147,8 +4782,7 @@ part:
 	VFMADD231PS  Y13, Y14, Y11
 	VMASKMOVPS   Y11, Y15, 32(AX)
 	ADDQ         CX, AX
-	VZEROUPPER
-	RET
+	JMP          more
 
 writepart:
 	VMASKMOVPS Y0, Y12, (AX)
@@ -3169,6 +4803,17 @@ writepart:
 	VMASKMOVPS Y10, Y12, (AX)
 	VMASKMOVPS Y11, Y15, 32(AX)
 	ADDQ       CX, AX
+
+more:
+	MOVQ apart+32(FP), AX
+	ADDQ AX, b+24(FP)
+	MOVQ jump+104(FP), AX
+	ADDQ AX, next+80(FP)
+	MOVQ $0x00000040, AX
+	ADDQ AX, c+40(FP)
+	SHRQ $0x02, AX
+	SUBQ AX, columns+72(FP)
+	JG   panel
 	VZEROUPPER
 	RET
 
@@ -3194,150 +4839,6 @@ loop:
 	VMOVUPS   Z1, 64(AX)
 	ADDQ      DX, CX
 	ADDQ      $0x80, AX
-	DECQ      BX
-	JNZ       loop
-	VZEROUPPER
-	RET
-
-// func transposeAVX512(dst *float32, src *float32, stride int, k int)
-// Requires: AVX, AVX512F
-TEXT ·transposeAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ k+24(FP), BX
-	LEAQ (DX)(DX*2), SI
-	LEAQ (CX)(DX*4), DI
-	LEAQ (DI)(DX*4), R8
-	LEAQ (R8)(DX*4), R9
-
-loop:
-	VMOVUPS    (CX), Z0
-	VMOVUPS    (CX)(DX*1), Z1
-	VMOVUPS    (CX)(DX*2), Z2
-	VMOVUPS    (CX)(SI*1), Z3
-	VMOVUPS    (DI), Z4
-	VMOVUPS    (DI)(DX*1), Z5
-	VMOVUPS    (DI)(DX*2), Z6
-	VMOVUPS    (DI)(SI*1), Z7
-	VMOVUPS    (R8), Z8
-	VMOVUPS    (R8)(DX*1), Z9
-	VMOVUPS    (R8)(DX*2), Z10
-	VMOVUPS    (R8)(SI*1), Z11
-	VMOVUPS    (R9), Z12
-	VMOVUPS    (R9)(DX*1), Z13
-	VMOVUPS    (R9)(DX*2), Z14
-	VMOVUPS    (R9)(SI*1), Z15
-	VUNPCKLPS  Z1, Z0, Z16
-	VUNPCKHPS  Z1, Z0, Z0
-	VUNPCKLPS  Z3, Z2, Z1
-	VUNPCKHPS  Z3, Z2, Z2
-	VUNPCKLPS  Z5, Z4, Z3
-	VUNPCKHPS  Z5, Z4, Z4
-	VUNPCKLPS  Z7, Z6, Z5
-	VUNPCKHPS  Z7, Z6, Z6
-	VUNPCKLPS  Z9, Z8, Z7
-	VUNPCKHPS  Z9, Z8, Z8
-	VUNPCKLPS  Z11, Z10, Z9
-	VUNPCKHPS  Z11, Z10, Z10
-	VUNPCKLPS  Z13, Z12, Z11
-	VUNPCKHPS  Z13, Z12, Z12
-	VUNPCKLPS  Z15, Z14, Z13
-	VUNPCKHPS  Z15, Z14, Z14
-	VUNPCKLPD  Z1, Z16, Z15
-	VUNPCKHPD  Z1, Z16, Z1
-	VUNPCKLPD  Z2, Z0, Z16
-	VUNPCKHPD  Z2, Z0, Z0
-	VUNPCKLPD  Z5, Z3, Z2
-	VUNPCKHPD  Z5, Z3, Z3
-	VUNPCKLPD  Z6, Z4, Z5
-	VUNPCKHPD  Z6, Z4, Z4
-	VUNPCKLPD  Z9, Z7, Z6
-	VUNPCKHPD  Z9, Z7, Z7
-	VUNPCKLPD  Z10, Z8, Z9
-	VUNPCKHPD  Z10, Z8, Z8
-	VUNPCKLPD  Z13, Z11, Z10
-	VUNPCKHPD  Z13, Z11, Z11
-	VUNPCKLPD  Z14, Z12, Z13
-	VUNPCKHPD  Z14, Z12, Z12
-	VSHUFF32X4 $0x88, Z2, Z15, Z14
-	VSHUFF32X4 $0x88, Z10, Z6, Z17
-	VSHUFF32X4 $0xdd, Z2, Z15, Z2
-	VSHUFF32X4 $0xdd, Z10, Z6, Z6
-	VSHUFF32X4 $0x88, Z17, Z14, Z10
-	VMOVUPS    Z10, (AX)
-	VSHUFF32X4 $0xdd, Z17, Z14, Z10
-	VMOVUPS    Z10, 1024(AX)
-	VSHUFF32X4 $0x88, Z6, Z2, Z10
-	VMOVUPS    Z10, 512(AX)
-	VSHUFF32X4 $0xdd, Z6, Z2, Z2
-	VMOVUPS    Z2, 1536(AX)
-	VSHUFF32X4 $0x88, Z3, Z1, Z2
-	VSHUFF32X4 $0x88, Z11, Z7, Z6
-	VSHUFF32X4 $0xdd, Z3, Z1, Z1
-	VSHUFF32X4 $0xdd, Z11, Z7, Z3
-	VSHUFF32X4 $0x88, Z6, Z2, Z7
-	VMOVUPS    Z7, 128(AX)
-	VSHUFF32X4 $0xdd, Z6, Z2, Z2
-	VMOVUPS    Z2, 1152(AX)
-	VSHUFF32X4 $0x88, Z3, Z1, Z2
-	VMOVUPS    Z2, 640(AX)
-	VSHUFF32X4 $0xdd, Z3, Z1, Z1
-	VMOVUPS    Z1, 1664(AX)
-	VSHUFF32X4 $0x88, Z5, Z16, Z1
-	VSHUFF32X4 $0x88, Z13, Z9, Z2
-	VSHUFF32X4 $0xdd, Z5, Z16, Z3
-	VSHUFF32X4 $0xdd, Z13, Z9, Z5
-	VSHUFF32X4 $0x88, Z2, Z1, Z6
-	VMOVUPS    Z6, 256(AX)
-	VSHUFF32X4 $0xdd, Z2, Z1, Z1
-	VMOVUPS    Z1, 1280(AX)
-	VSHUFF32X4 $0x88, Z5, Z3, Z1
-	VMOVUPS    Z1, 768(AX)
-	VSHUFF32X4 $0xdd, Z5, Z3, Z1
-	VMOVUPS    Z1, 1792(AX)
-	VSHUFF32X4 $0x88, Z4, Z0, Z1
-	VSHUFF32X4 $0x88, Z12, Z8, Z2
-	VSHUFF32X4 $0xdd, Z4, Z0, Z0
-	VSHUFF32X4 $0xdd, Z12, Z8, Z3
-	VSHUFF32X4 $0x88, Z2, Z1, Z4
-	VMOVUPS    Z4, 384(AX)
-	VSHUFF32X4 $0xdd, Z2, Z1, Z1
-	VMOVUPS    Z1, 1408(AX)
-	VSHUFF32X4 $0x88, Z3, Z0, Z1
-	VMOVUPS    Z1, 896(AX)
-	VSHUFF32X4 $0xdd, Z3, Z0, Z0
-	VMOVUPS    Z0, 1920(AX)
-	ADDQ       $0x40, CX
-	ADDQ       $0x40, DI
-	ADDQ       $0x40, R8
-	ADDQ       $0x40, R9
-	ADDQ       $0x00000800, AX
-	SUBQ       $0x10, BX
-	JNZ        loop
-	VZEROUPPER
-	RET
-
-// func packStripAVX512(dst *float32, src *float32, stride int, k int, rows int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·packStripAVX512(SB), NOSPLIT, $0-40
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
-	MOVQ  stride+16(FP), DX
-	MOVQ  k+24(FP), BX
-	MOVQ  rows+32(FP), SI
-	MOVQ  $0x0000000000000001, DI
-	SHLXQ SI, DI, DI
-	DECQ  DI
-	KMOVW DI, K1
-	SHRQ  $0x10, DI
-	KMOVW DI, K2
-
-loop:
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS   Z0, K1, (AX)
-	ADDQ      DX, CX
-	LEAQ      (AX)(SI*4), AX
 	DECQ      BX
 	JNZ       loop
 	VZEROUPPER
@@ -3370,61 +4871,224 @@ loop:
 	VZEROUPPER
 	RET
 
-// func transposeAVX2(dst *float32, src *float32, stride int, k int)
-// Requires: AVX
-TEXT ·transposeAVX2(SB), NOSPLIT, $0-32
+// func transposeAVX512(dst *float32, src *float32, stride int, k int, pitch int)
+// Requires: AVX, AVX512F
+TEXT ·transposeAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ stride+16(FP), DX
 	MOVQ k+24(FP), BX
-	LEAQ (DX)(DX*2), SI
-	LEAQ (CX)(DX*4), DI
+	MOVQ pitch+32(FP), SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (CX)(DX*4), R8
+	LEAQ (R8)(DX*4), R9
+	LEAQ (R9)(DX*4), R10
 
 loop:
-	VMOVUPS    (CX), Y0
-	VMOVUPS    (CX)(DX*1), Y1
-	VMOVUPS    (CX)(DX*2), Y2
-	VMOVUPS    (CX)(SI*1), Y3
-	VMOVUPS    (DI), Y4
-	VMOVUPS    (DI)(DX*1), Y5
-	VMOVUPS    (DI)(DX*2), Y6
-	VMOVUPS    (DI)(SI*1), Y7
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y0
-	VUNPCKLPS  Y3, Y2, Y1
-	VUNPCKHPS  Y3, Y2, Y2
-	VUNPCKLPS  Y5, Y4, Y3
-	VUNPCKHPS  Y5, Y4, Y4
-	VUNPCKLPS  Y7, Y6, Y5
-	VUNPCKHPS  Y7, Y6, Y6
-	VUNPCKLPD  Y1, Y8, Y7
-	VUNPCKHPD  Y1, Y8, Y1
-	VUNPCKLPD  Y2, Y0, Y8
-	VUNPCKHPD  Y2, Y0, Y0
-	VUNPCKLPD  Y5, Y3, Y2
-	VUNPCKHPD  Y5, Y3, Y3
-	VUNPCKLPD  Y6, Y4, Y5
-	VUNPCKHPD  Y6, Y4, Y4
-	VPERM2F128 $0x20, Y2, Y7, Y6
-	VMOVUPS    Y6, (AX)
-	VPERM2F128 $0x31, Y2, Y7, Y2
-	VMOVUPS    Y2, 256(AX)
-	VPERM2F128 $0x20, Y3, Y1, Y2
-	VMOVUPS    Y2, 64(AX)
-	VPERM2F128 $0x31, Y3, Y1, Y1
-	VMOVUPS    Y1, 320(AX)
-	VPERM2F128 $0x20, Y5, Y8, Y1
-	VMOVUPS    Y1, 128(AX)
-	VPERM2F128 $0x31, Y5, Y8, Y1
-	VMOVUPS    Y1, 384(AX)
-	VPERM2F128 $0x20, Y4, Y0, Y1
-	VMOVUPS    Y1, 192(AX)
-	VPERM2F128 $0x31, Y4, Y0, Y0
-	VMOVUPS    Y0, 448(AX)
-	ADDQ       $0x20, CX
-	ADDQ       $0x20, DI
-	ADDQ       $0x00000200, AX
-	SUBQ       $0x08, BX
-	JNZ        loop
+	VMOVUPS      (CX), X0
+	VINSERTF32X4 $0x01, (R8), Z0, Z0
+	VINSERTF32X4 $0x02, (R9), Z0, Z0
+	VINSERTF32X4 $0x03, (R10), Z0, Z0
+	VMOVUPS      (CX)(DX*1), X1
+	VINSERTF32X4 $0x01, (R8)(DX*1), Z1, Z1
+	VINSERTF32X4 $0x02, (R9)(DX*1), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(DX*1), Z1, Z1
+	VMOVUPS      (CX)(DX*2), X2
+	VINSERTF32X4 $0x01, (R8)(DX*2), Z2, Z2
+	VINSERTF32X4 $0x02, (R9)(DX*2), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DX*2), Z2, Z2
+	VMOVUPS      (CX)(DI*1), X3
+	VINSERTF32X4 $0x01, (R8)(DI*1), Z3, Z3
+	VINSERTF32X4 $0x02, (R9)(DI*1), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(DI*1), Z3, Z3
+	VUNPCKLPS    Z1, Z0, Z4
+	VUNPCKHPS    Z1, Z0, Z5
+	VUNPCKLPS    Z3, Z2, Z6
+	VUNPCKHPS    Z3, Z2, Z7
+	VUNPCKLPD    Z6, Z4, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         SI, AX
+	VUNPCKHPD    Z6, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         SI, AX
+	VUNPCKLPD    Z7, Z5, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         SI, AX
+	VUNPCKHPD    Z7, Z5, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         SI, AX
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, BX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func copyStripsAVX512(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+// Requires: AVX, AVX512F
+TEXT ·copyStripsAVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ step+32(FP), SI
+	MOVQ count+40(FP), DI
+	MOVQ apart+48(FP), R8
+
+row:
+	MOVQ CX, R9
+	MOVQ AX, R10
+	MOVQ DI, R11
+
+place:
+	VMOVUPS (R9), Z0
+	VMOVUPS Z0, (R10)
+	ADDQ    SI, R9
+	ADDQ    R8, R10
+	DECQ    R11
+	JNZ     place
+	ADDQ    DX, CX
+	ADDQ    $0x00000040, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func copyPanelsAVX512(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+// Requires: AVX, AVX512F
+TEXT ·copyPanelsAVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ step+32(FP), SI
+	MOVQ count+40(FP), DI
+	MOVQ apart+48(FP), R8
+
+row:
+	MOVQ CX, R9
+	MOVQ AX, R10
+	MOVQ DI, R11
+
+place:
+	VMOVUPS (R9), Z0
+	VMOVUPS Z0, (R10)
+	VMOVUPS 64(R9), Z0
+	VMOVUPS Z0, 64(R10)
+	ADDQ    SI, R9
+	ADDQ    R8, R10
+	DECQ    R11
+	JNZ     place
+	ADDQ    DX, CX
+	ADDQ    $0x00000080, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func transposeAVX2(dst *float32, src *float32, stride int, k int, pitch int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ pitch+32(FP), SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (CX)(DX*4), R8
+
+loop:
+	VMOVUPS     (CX), X0
+	VINSERTF128 $0x01, (R8), Y0, Y0
+	VMOVUPS     (CX)(DX*1), X1
+	VINSERTF128 $0x01, (R8)(DX*1), Y1, Y1
+	VMOVUPS     (CX)(DX*2), X2
+	VINSERTF128 $0x01, (R8)(DX*2), Y2, Y2
+	VMOVUPS     (CX)(DI*1), X3
+	VINSERTF128 $0x01, (R8)(DI*1), Y3, Y3
+	VUNPCKLPS   Y1, Y0, Y4
+	VUNPCKHPS   Y1, Y0, Y5
+	VUNPCKLPS   Y3, Y2, Y6
+	VUNPCKHPS   Y3, Y2, Y7
+	VUNPCKLPD   Y6, Y4, Y8
+	VMOVUPS     Y8, (AX)
+	ADDQ        SI, AX
+	VUNPCKHPD   Y6, Y4, Y4
+	VMOVUPS     Y4, (AX)
+	ADDQ        SI, AX
+	VUNPCKLPD   Y7, Y5, Y4
+	VMOVUPS     Y4, (AX)
+	ADDQ        SI, AX
+	VUNPCKHPD   Y7, Y5, Y4
+	VMOVUPS     Y4, (AX)
+	ADDQ        SI, AX
+	ADDQ        $0x10, CX
+	ADDQ        $0x10, R8
+	SUBQ        $0x04, BX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func copyStripsAVX2(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+// Requires: AVX
+TEXT ·copyStripsAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ step+32(FP), SI
+	MOVQ count+40(FP), DI
+	MOVQ apart+48(FP), R8
+
+row:
+	MOVQ CX, R9
+	MOVQ AX, R10
+	MOVQ DI, R11
+
+place:
+	VMOVUPS (R9), Y0
+	VMOVUPS Y0, (R10)
+	ADDQ    SI, R9
+	ADDQ    R8, R10
+	DECQ    R11
+	JNZ     place
+	ADDQ    DX, CX
+	ADDQ    $0x00000020, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func copyPanelsAVX2(dst *float32, src *float32, stride int, k int, step int, count int, apart int)
+// Requires: AVX
+TEXT ·copyPanelsAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ k+24(FP), BX
+	MOVQ step+32(FP), SI
+	MOVQ count+40(FP), DI
+	MOVQ apart+48(FP), R8
+
+row:
+	MOVQ CX, R9
+	MOVQ AX, R10
+	MOVQ DI, R11
+
+place:
+	VMOVUPS (R9), Y0
+	VMOVUPS Y0, (R10)
+	VMOVUPS 32(R9), Y0
+	VMOVUPS Y0, 32(R10)
+	ADDQ    SI, R9
+	ADDQ    R8, R10
+	DECQ    R11
+	JNZ     place
+	ADDQ    DX, CX
+	ADDQ    $0x00000040, AX
+	DECQ    BX
+	JNZ     row
 	VZEROUPPER
 	RET

@@ -44,7 +44,7 @@ func (p Product) steps() int {
 
 // step is the end of the step that begins at k: at most tileStep further, and within one sequence.
 func (p Product) step(k int) int {
-	_, to := p.run(k)
+	to := p.run(k)
 	return min(to, k+tileStep)
 }
 

@@ -50,7 +50,7 @@ func hasTiles() bool {
 }
 
 // turn writes element j of 16 rows of 16, 64 bytes apart, to place i of row j, 128 bytes apart.
-func turn(to, from []float32) { transposeAVX512(&to[0], &from[0], 64, 16) }
+func turn(to, from []float32) { transposeAVX512(&to[0], &from[0], 64, 16, 128) }
 
 func newTiles() (products, bool) {
 	if !hasTiles() {

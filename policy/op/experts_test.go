@@ -179,7 +179,7 @@ func TestBalanceGradient(t *testing.T) {
 			}
 			want := coefficient * share * (balance(at+step) - balance(at-step)) / (2 * step)
 			data[j] = at
-			require.InDelta(t, want, grad[j], gradientTolerance/10, "input %d element %d", input, j)
+			require.InDelta(t, want, grad[j], gradientBound(t)/10, "input %d element %d", input, j)
 		}
 	}
 	c.run()

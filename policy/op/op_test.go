@@ -16,12 +16,29 @@ import (
 // The graphs of the tests have more rows than sequences, so that what is left over is seen to be left alone.
 const capacity = 24
 
-// forwardTolerance bounds the float32 error of one operator against float64.
+// forwardTolerance bounds the float32 error of one operator against float64, on products as good as float32's; see forwardBound.
 const forwardTolerance = 1e-5
 
 // gradientTolerance bounds the difference between a gradient and a central difference over float32 forward passes: the step is 1e-2, so
 // rounding contributes about 1e-5 of the sum, and the third derivative about 1e-4.
 const gradientTolerance = 2e-3
+
+// difference is the step of central differences.
+const difference = 1e-2
+
+// forwardBound is forwardTolerance for the kernels under test, by what they say of their products.
+func forwardBound(t *testing.T) float64 {
+	t.Helper()
+	set, err := kernel.Open()
+	require.NoError(t, err)
+	return forwardTolerance * set.Tolerance() / kernel.Portable().Tolerance()
+}
+
+// gradientBound is gradientTolerance for them: what their results are worse by shows in both ends of a central difference.
+func gradientBound(t *testing.T) float64 {
+	t.Helper()
+	return gradientTolerance + (forwardBound(t)-forwardTolerance)/(2*difference)
+}
 
 // sequences has three of them, one of a single token, and 19 tokens in all.
 func sequences(vocab int) op.Sequences {
@@ -120,7 +137,7 @@ func (c *circuit) result() []float32 { return c.output.Value().(*tensor.Dense).F
 // expected not to count. float64 costs would need float64 kernels, so the float32 outputs are summed in float64 here.
 func (c *circuit) checkGradients() {
 	c.t.Helper()
-	const step = 1e-2
+	const step = difference
 	c.run()
 	var grads [][]float32
 	for i := range c.nodes {
@@ -140,7 +157,7 @@ func (c *circuit) checkGradients() {
 			down := c.sum()
 			data[j] = at
 			want := (up - down) / (2 * step)
-			require.InDelta(c.t, want, grads[i][j], gradientTolerance*math.Max(1, math.Abs(want)), "input %d element %d", i, j)
+			require.InDelta(c.t, want, grads[i][j], gradientBound(c.t)*math.Max(1, math.Abs(want)), "input %d element %d", i, j)
 		}
 	}
 	c.run()
@@ -159,8 +176,9 @@ func (c *circuit) sum() float64 {
 
 func near(t *testing.T, want []float64, got []float32) {
 	t.Helper()
+	bound := forwardBound(t)
 	for i, w := range want {
-		if !(math.Abs(float64(got[i])-w) <= forwardTolerance*math.Max(1, math.Abs(w))) {
+		if !(math.Abs(float64(got[i])-w) <= bound*math.Max(1, math.Abs(w))) {
 			require.Failf(t, "differs", "element %d is %v, want %v", i, got[i], w)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/fault"
 )
 
 // Manifest is backup.json.
@@ -64,7 +65,8 @@ type Summary struct {
 // stamp is the form of a backup's name.
 const stamp = "20060102T150405Z"
 
-// Write makes a backup in dir, which is created. One that fails leaves no backup.json, and nothing that a later one minds.
+// Write makes a backup in dir, which is created. One that fails or dies leaves a folder without backup.json, which is no backup and may be
+// removed, and nothing that a later one minds: content that it has copied is not copied again.
 func Write(ctx context.Context, s Source, dir string) (Summary, error) {
 	sum := Summary{Name: s.Now.UTC().Format(stamp)}
 	to := filepath.Join(dir, sum.Name)
@@ -105,7 +107,7 @@ func Write(ctx context.Context, s Source, dir string) (Summary, error) {
 		}
 	}
 	sum.Manifest = m
-	return sum, m.save(to)
+	return sum, fault.Around(ctx, fault.Backup, func() error { return m.save(to) })
 }
 
 // copyBlobs puts content into a store that lacks it.
@@ -158,10 +160,24 @@ func (m Manifest) save(dir string) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(part, filepath.Join(dir, manifestName))
 	}
+	for _, folder := range []string{dir, filepath.Dir(dir)} {
+		if err == nil {
+			err = syncDir(folder)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
 	return nil
+}
+
+// syncDir makes the names in a folder last.
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 const (

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,7 +44,8 @@ func List(dir string) ([]string, error) {
 }
 
 // Restore reads a backup of dir back: the one of that name, or the newest for "". Every file and all content is checked against its
-// digest before it is used. Content goes first, so that a record is there only with all that it refers to.
+// digest before it is used. Content and files go first, so that a record is there only with all that it refers to. A restoration that died
+// can be repeated, also after its record was there.
 func Restore(ctx context.Context, dir, name string, t Target) (Summary, error) {
 	names, err := List(dir)
 	switch {
@@ -65,6 +68,18 @@ func Restore(ctx context.Context, dir, name string, t Target) (Summary, error) {
 			return sum, err
 		}
 	}
+	in := storage.Import{Schema: sum.Schema, Open: func(name string) (io.ReadCloser, error) {
+		return openPacked(filepath.Join(from, name+extension))
+	}}
+	for _, table := range sum.Tables {
+		in.Tables = append(in.Tables, table.Table)
+	}
+	if in.Mark, err = digestOf(filepath.Join(from, manifestName)); err != nil {
+		return sum, err
+	}
+	if err := in.Check(ctx, t.URL); err != nil {
+		return sum, err
+	}
 	there, err := blob.OpenDir(filepath.Join(dir, "blobs"))
 	if err != nil {
 		return sum, err
@@ -72,22 +87,52 @@ func Restore(ctx context.Context, dir, name string, t Target) (Summary, error) {
 	if err := sum.copyBlobs(ctx, there, t.Blobs, sum.Blobs); err != nil {
 		return sum, fmt.Errorf("restore %s: %w", from, err)
 	}
-	in := storage.Import{Schema: sum.Schema, Open: func(name string) (io.ReadCloser, error) {
-		return openPacked(filepath.Join(from, name+extension))
-	}}
-	for _, table := range sum.Tables {
-		in.Tables = append(in.Tables, table.Table)
+	if t.Files != "" {
+		if err := copyFiles(t.Files, filepath.Join(from, "files")); err != nil {
+			return sum, fmt.Errorf("restore %s: %w", from, err)
+		}
 	}
-	if err := in.Import(ctx, t.URL); err != nil {
-		return sum, err
+	return sum, in.Import(ctx, t.URL)
+}
+
+// copyFiles copies a folder, if it is there, file by file, each as a whole: one that died half-way can be repeated. A file that is there
+// with other content is [hone.ErrConflict].
+func copyFiles(to, from string) error {
+	folder := os.DirFS(from)
+	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if name == "." && errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, filepath.FromSlash(name))
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		want, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return err //nolint:wrapcheck // it is wrapped below, with the rest
+		}
+		have, err := os.ReadFile(target)
+		switch {
+		case err == nil && bytes.Equal(have, want):
+			return nil
+		case err == nil:
+			return fmt.Errorf("file %s is there with other content than in the backup; move it away: %w", target, hone.ErrConflict)
+		case !errors.Is(err, os.ErrNotExist):
+			return err
+		}
+		part := target + ".part"
+		if err := os.WriteFile(part, want, 0o644); err != nil {
+			return err
+		}
+		return os.Rename(part, target)
+	})
+	if err != nil {
+		return fmt.Errorf("copy files: %w", err)
 	}
-	if t.Files == "" {
-		return sum, nil
-	}
-	if err := os.CopyFS(t.Files, os.DirFS(filepath.Join(from, "files"))); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return sum, fmt.Errorf("restore %s: %w", from, err)
-	}
-	return sum, nil
+	return nil
 }
 
 func load(dir string) (m Manifest, err error) {
@@ -103,22 +148,31 @@ func load(dir string) (m Manifest, err error) {
 
 // check holds the table's file against its digest.
 func (t Table) check(dir string) error {
-	f, err := os.Open(filepath.Join(dir, t.Name+extension))
+	got, err := digestOf(filepath.Join(dir, t.Name+extension))
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("backup %s: table %s is missing: %w", dir, t.Name, hone.ErrCorrupt)
 	}
 	if err != nil {
 		return fmt.Errorf("backup %s: %w", dir, err)
 	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return fmt.Errorf("backup %s: %w", dir, err)
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != t.Digest {
+	if got != t.Digest {
 		return fmt.Errorf("backup %s: table %s has digest %s, want %s: %w", dir, t.Name, got, t.Digest, hone.ErrCorrupt)
 	}
 	return nil
+}
+
+// digestOf is the sha256 of a file, in hex.
+func digestOf(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // unpacked reads a compressed file.

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,12 @@ func OpenDir(path string) (*Dir, error) {
 		info, err := entry.Info()
 		if err != nil || time.Since(info.ModTime()) < abandoned {
 			continue // its writer may be alive, or has just finished
+		}
+		if digest, ok := strings.CutPrefix(entry.Name(), asidePrefix); ok && Digest(digest).Validate() == nil {
+			if err := d.putBack(Digest(digest)); err != nil {
+				return nil, d.fail("put back", err)
+			}
+			continue
 		}
 		if err := os.Remove(filepath.Join(d.tmp(), entry.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, d.fail("clean", err)
@@ -106,6 +113,9 @@ func (d *Dir) Open(ctx context.Context, digest Digest) (io.ReadCloser, error) {
 		return nil, err
 	}
 	f, err := os.Open(d.file(digest))
+	if errors.Is(err, os.ErrNotExist) && d.putBack(digest) == nil {
+		f, err = os.Open(d.file(digest))
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("blob %s in %s: %w", digest, d.path, hone.ErrNotFound)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -25,7 +26,8 @@ func DeleteOlder(ctx context.Context, s Store, d Digest, than time.Time) (delete
 }
 
 // DeleteOlder implements [Collected]. What looks old is first taken away, and put back if it turns out to be young: a put at any moment
-// either lies in the file that was taken or makes another one.
+// either lies in the file that was taken or makes another one. Who dies in between leaves it where [Dir.Open] finds it. One delete of the
+// same content at a time, which is the callers' care.
 func (d *Dir) DeleteOlder(_ context.Context, digest Digest, than time.Time) (deleted bool, err error) {
 	if err := digest.Validate(); err != nil {
 		return false, err
@@ -44,20 +46,27 @@ func (d *Dir) deleteOlder(name string, than time.Time) (deleted bool, err error)
 	if info, err := os.Stat(name); err != nil || !info.ModTime().Before(than) {
 		return false, err
 	}
-	aside, err := os.CreateTemp(d.tmp(), "old-*")
-	if err != nil {
-		return false, err
-	}
-	taken := aside.Name()
-	if err := aside.Close(); err != nil {
-		return false, err
-	}
+	taken := d.aside(Digest(filepath.Base(name)))
 	if err := os.Rename(name, taken); err != nil {
-		return false, errors.Join(err, removeIfThere(taken))
+		return false, err
 	}
 	info, err := os.Stat(taken)
 	if err != nil || !info.ModTime().Before(than) {
 		return false, errors.Join(err, os.Rename(taken, name))
 	}
 	return true, os.Remove(taken)
+}
+
+// aside is where content is while it is looked at for the last time.
+func (d *Dir) aside(digest Digest) string { return filepath.Join(d.tmp(), asidePrefix+string(digest)) }
+
+const asidePrefix = "old-"
+
+// putBack gives content its name that a delete took aside and neither deleted nor put back.
+func (d *Dir) putBack(digest Digest) error {
+	err := os.Rename(d.aside(digest), d.file(digest))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }

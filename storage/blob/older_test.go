@@ -65,6 +65,28 @@ func TestContentThatIsPutAgainStays(t *testing.T) {
 	}
 }
 
+// A delete that died while it looked has lost nothing: what it had taken aside is found by who wants it, and by who opens the store later.
+func TestContentOfADeleteThatDiedIsFound(t *testing.T) {
+	t.Parallel()
+	d, path := open(t)
+	digest, _, err := d.Put(t.Context(), content("needed"))
+	require.NoError(t, err)
+	aside := filepath.Join(path, "tmp", "old-"+string(digest))
+	file := filepath.Join(path, "sha256", string(digest[:2]), string(digest))
+	require.NoError(t, os.Rename(file, aside))
+	r, err := d.Open(t.Context(), digest)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.NoFileExists(t, aside)
+
+	require.NoError(t, os.Rename(file, aside))
+	then := time.Now().Add(-48 * time.Hour)
+	require.NoError(t, os.Chtimes(aside, then, then))
+	_, err = blob.OpenDir(path)
+	require.NoError(t, err)
+	require.FileExists(t, file)
+}
+
 // unaided is a store that can't tell and delete in one step.
 type unaided struct{ blob.Store }
 

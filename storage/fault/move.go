@@ -41,13 +41,19 @@ const (
 	Fork Move = "fork"
 	// Retention gives up what a run need not keep.
 	Retention Move = "retention"
+	// Sweep deletes content that nothing refers to.
+	Sweep Move = "sweep"
+	// Backup gives a backup its manifest.
+	Backup Move = "backup"
+	// Restore fills an empty database.
+	Restore Move = "restore"
 )
 
 // Moves are all of them, in that order.
 func Moves() []Move {
 	return []Move{
 		Migration, Run, Status, Lease, Blob, Start, Iteration, Shard, Metrics, Scoring, Cycle, Evaluation, Change, Rollback, Publication,
-		Replay, Fork, Retention,
+		Replay, Fork, Retention, Sweep, Backup, Restore,
 	}
 }
 

@@ -81,11 +81,11 @@ func (p *process) stop(ctx context.Context) error {
 
 // launch starts the server and waits until it accepts connections. A server that still finds its killed predecessor's
 // processes attached to the shared memory is started again until they have gone.
-func launch(ctx context.Context, b Binaries, l layout, who account, fast bool) (*process, error) {
+func launch(ctx context.Context, b Binaries, l layout, who account, o Options) (*process, error) {
 	const patience = 10 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
-		p, err := launchOnce(ctx, b, l, who, fast)
+		p, err := launchOnce(ctx, b, l, who, o)
 		if err == nil || !strings.Contains(err.Error(), "shared memory block") || time.Now().After(deadline) || ctx.Err() != nil {
 			return p, err
 		}
@@ -96,7 +96,7 @@ func launch(ctx context.Context, b Binaries, l layout, who account, fast bool) (
 	}
 }
 
-func launchOnce(ctx context.Context, b Binaries, l layout, who account, fast bool) (*process, error) {
+func launchOnce(ctx context.Context, b Binaries, l layout, who account, o Options) (*process, error) {
 	log, from, err := openLog(l.logFile())
 	if err != nil {
 		return nil, dirError(l.dir, err)
@@ -104,7 +104,7 @@ func launchOnce(ctx context.Context, b Binaries, l layout, who account, fast boo
 	defer log.Close()
 	// Never pg_ctl: it makes the server a daemon, which no death signal reaches.
 	// ctx is of starting; the server outlives it.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.path("postgres"), arguments(l, fast)...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), b.path("postgres"), arguments(l, o)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = l.dir, environment(), log
 	cmd.SysProcAttr = attributes(who, syscall.SIGINT)
 	p, err := spawn(cmd)

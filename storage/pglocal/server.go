@@ -35,6 +35,8 @@ type Options struct {
 	// InitCache names a directory that keeps one initialised cluster; a new data directory is then a copy of it, which takes a
 	// tenth of the time. Empty: always initialise. For tests.
 	InitCache string
+	// Settings are added to hone's own and win over them, each as "name=value". For tests.
+	Settings []string
 	// Logger gets what a person waits for, such as a download. Nil discards.
 	Logger *slog.Logger
 
@@ -102,7 +104,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.layout.socket, err = socketDir(l.dir, who); err != nil {
 		return nil, err
 	}
-	s.process, err = launch(ctx, s.binaries, s.layout, who, o.Fast)
+	s.process, err = launch(ctx, s.binaries, s.layout, who, o)
 	return s, err
 }
 

@@ -34,13 +34,13 @@ var fastSettings = []string{ //nolint:gochecknoglobals // a table, never written
 	"autovacuum_naptime=1h",
 }
 
-func arguments(l layout, fast bool) []string {
+func arguments(l layout, o Options) []string {
 	args := []string{"-D", l.data, "-k", l.socket}
-	all := settings
-	if fast {
-		all = append(slices.Clip(all), fastSettings...)
+	all := slices.Clip(settings)
+	if o.Fast {
+		all = append(all, fastSettings...)
 	}
-	for _, s := range all {
+	for _, s := range slices.Concat(all, o.Settings) { // the last of a name wins
 		args = append(args, "-c", s)
 	}
 	return args

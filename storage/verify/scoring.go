@@ -19,7 +19,11 @@ func (c *checker) scoring(ctx context.Context, cy *cycle, scoring int) error {
 	for _, b := range batches {
 		ledger += b.Rows
 	}
-	if rows := c.rows("scores", number, scoring); rows != ledger {
+	table := "replays"
+	if live {
+		table = "scores"
+	}
+	if rows := c.rows(table, number, scoring); rows != ledger {
 		c.faultf(where, "%d scores are stored, and the ledger has %d", rows, ledger)
 	}
 	scored, err := c.Store.LoadScoring(ctx, c.Run, number, scoring)

@@ -360,11 +360,11 @@ func TestDamageIsFound(t *testing.T) {
 			[]string{"iteration 1, scoring 0, sample 1: its total is 0.5, and its layers sum to 0.95"},
 		},
 		"a replay's total": {
-			`UPDATE scores SET total = 0.5 WHERE iteration = 1 AND sample = 1 AND scoring_id = 1`,
+			`UPDATE replays SET totals[2] = 0.5 WHERE iteration = 1`,
 			[]string{"iteration 1, scoring 1, sample 1: its total is 0.5, and its layers sum to 0.95"},
 		},
 		"a replay's breakdown": {
-			`UPDATE scores SET packed = set_byte(packed, 20, 7) WHERE iteration = 1 AND sample = 1 AND scoring_id = 1`,
+			`UPDATE replays SET packed[2] = set_byte(packed[2], 20, 7) WHERE iteration = 1`,
 			[]string{"iteration 1, scoring 1: its 11 scores of round 0 " + shardGone},
 		},
 		"a layer's total": {
@@ -390,9 +390,9 @@ func TestDamageIsFound(t *testing.T) {
 			},
 		},
 		"a scoring that nobody added": {
-			`UPDATE scores SET scoring_id = 7 WHERE iteration = 1 AND scoring_id = 1`,
+			`UPDATE replays SET scoring_id = 7 WHERE iteration = 1`,
 			[]string{
-				"iteration 1, scoring 7: it was never added, and has 11 rows of scores",
+				"iteration 1, scoring 7: it was never added, and has 11 rows of replays",
 				"iteration 1, scoring 1: 0 scores are stored, and the ledger has 11",
 			},
 		},
@@ -484,7 +484,7 @@ func TestDamagedFilesAreFound(t *testing.T) {
 func TestRunsWithAHistoryHold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, err := w.store.Rollback(t.Context(), w.run, cycles, 1)
+	_, err := w.store.Rollback(t.Context(), storage.Rollback{Run: w.run, From: cycles, To: 1})
 	require.NoError(t, err)
 	require.Empty(t, w.verify().Faults)
 	for _, f := range []storage.Fork{
@@ -525,8 +525,8 @@ func TestRunThatHasNotBegunHolds(t *testing.T) {
 func TestWhatRetentionTookIsNotMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	back := func(storage.Run) (int, error) { return 0, nil }
-	lost, err := w.store.Expire(t.Context(), storage.Retention{Weights: 1, Optimisers: 1, Iterations: 2}, back, false)
+	alone := func(storage.Run) (storage.Reads, error) { return storage.Reads{}, nil }
+	lost, err := w.store.Expire(t.Context(), storage.Retention{Weights: 1, Optimisers: 1, Iterations: 2}, alone, false)
 	require.NoError(t, err)
 	require.Len(t, lost, 1)
 	require.Equal(t, []int{0}, lost[0].Iterations)

@@ -22,7 +22,8 @@ type Config struct {
 	MaxNumbers int `json:"max_numbers" yaml:"max_numbers"`
 	// MaxNumber bounds the numbers, which are uniform from 1, in [10, 999].
 	MaxNumber int `json:"max_number" yaml:"max_number"`
-	// MaxTarget bounds the targets, which are from 1, in [10, 99999].
+	// MinTarget and MaxTarget bound the targets, the second in [10, 99999] and the first in [0, MaxTarget]; 0 is 1.
+	MinTarget int `json:"min_target,omitempty" yaml:"min_target"`
 	MaxTarget int `json:"max_target" yaml:"max_target"`
 	// Traces shapes demonstrations.
 	Traces task.Traces `json:"traces" yaml:"traces"`
@@ -54,6 +55,7 @@ func (c Config) Validate() error {
 	}
 	within("max_number", c.MaxNumber, 10, largestNumber)
 	within("max_target", c.MaxTarget, 10, largestTarget)
+	within("min_target", c.MinTarget, 0, max(c.MaxTarget, 0))
 	if err := c.Traces.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("traces: %w", err))
 	}

@@ -2,6 +2,7 @@ package countdown_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -138,4 +139,27 @@ func BenchmarkNeed(b *testing.B) {
 		tk.Need(train[i%len(train)])
 		i++
 	}
+}
+
+// The problems of Stream of Search, Gandhi et al. 2024, arXiv:2404.03683, section 3: four numbers, targets from 10 to 100.
+func TestTargetsAreBoundedBelowToo(t *testing.T) {
+	t.Parallel()
+	cfg := countdown.DefaultConfig()
+	cfg.MinNumbers, cfg.MaxNumbers, cfg.MaxNumber, cfg.MinTarget, cfg.MaxTarget, cfg.Train, cfg.HeldOut = 4, 4, 100, 10, 100, 200, 300
+	tk := setup(t, cfg)
+	for _, split := range []hone.Split{hone.SplitTrain, hone.SplitHeldOut} {
+		for _, p := range problems(t, tk, split) {
+			numbers, target, ok := strings.Cut(p.Key, " = ")
+			require.True(t, ok, p.Key)
+			require.Len(t, strings.Fields(numbers), 4)
+			n, err := strconv.Atoi(target)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, n, 10)
+			require.LessOrEqual(t, n, 100)
+		}
+	}
+	cfg.MinTarget = 101
+	_, err := countdown.New(cfg)
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.ErrorContains(t, err, "min_target 101")
 }

@@ -61,7 +61,8 @@ func (t *Task) draw(rng *rand.Rand) (hone.Problem, bool) {
 		used = append(used[:last-1], n)
 	}
 	target := used[0]
-	if target.Compare(arith.Int(int64(t.cfg.MaxTarget))) > 0 || slices.Contains(values, target) {
+	least, most := arith.Int(int64(t.cfg.MinTarget)), arith.Int(int64(t.cfg.MaxTarget))
+	if target.Compare(least) < 0 || target.Compare(most) > 0 || slices.Contains(values, target) {
 		return hone.Problem{}, false
 	}
 	g := gameOf(values, target)

@@ -3,8 +3,6 @@ package game24
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/task/arith"
@@ -19,28 +17,31 @@ const largest = 99
 func parse(key string) (numbers.Game, error) {
 	var values [4]int
 	count := 0
-	for rest := key; ; {
-		rest = strings.TrimLeft(rest, " ,")
-		if rest == "" {
-			break
+	for at := 0; at < len(key); {
+		if separates(key[at]) {
+			at++
+			continue
 		}
-		end := strings.IndexAny(rest, " ,")
-		if end < 0 {
-			end = len(rest)
+		n := 0
+		for ; at < len(key) && !separates(key[at]); at++ {
+			digit := int(key[at]) - '0'
+			if n = 10*n + digit; digit < 0 || digit > 9 || n > largest {
+				return numbers.Game{}, wrongPuzzle(key)
+			}
 		}
-		n, err := strconv.Atoi(rest[:end])
-		if err != nil || n < 1 || n > largest || rest[0] == '+' || count == len(values) {
+		if n < 1 || count == len(values) {
 			return numbers.Game{}, wrongPuzzle(key)
 		}
 		values[count] = n
 		count++
-		rest = rest[end:]
 	}
 	if count < 3 {
 		return numbers.Game{}, wrongPuzzle(key)
 	}
 	return gameOf(values[:count]), nil
 }
+
+func separates(c byte) bool { return c == ' ' || c == ',' }
 
 func wrongPuzzle(key string) error {
 	if len(key) > 60 {

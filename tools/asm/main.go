@@ -14,7 +14,7 @@ const float = 4
 
 // The instruction sets, and the numbers 0 to 15 in memory.
 var (
-	wide   = machine{"AVX512", 16, 12, ZMM}
+	wide   = machine{"AVX512", 16, 14, ZMM}
 	narrow = machine{"AVX2", 8, 6, YMM}
 	lanes  Mem
 )
@@ -40,43 +40,28 @@ func main() {
 		}
 	}
 	packRows512()
-	transpose512()
-	packStrip512()
 	packRows256()
-	transpose256()
+	for _, m := range []machine{wide, narrow} {
+		m.transpose()
+		m.copies("copyStrips", 1)
+		m.copies("copyPanels", 2)
+	}
 	Generate()
 }
 
-// product multiplies rows rows of A with one panel of B.
+// product multiplies a strip of so many rows of A with panels of B, one after the other. Two elements along k are taken in one turn of the
+// loop, since decoding instructions is what limits it where two threads share a core.
 func (m machine) product(rows int) {
 	TEXT(fmt.Sprintf("product%dx%d%s", rows, 2*m.lanes, m.suffix), NOSPLIT,
-		"func(k int, a *float32, row, col int, b, c *float32, ldc int, alpha, beta float32, add, columns int, next *float32, step int)")
+		"func(k int, a *float32, pitch int, b *float32, apart int, c *float32, ldc int, alpha, beta float32, add, columns int, "+
+			"next *float32, second, step, jump int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("product%dx%d%s is C = alpha*A*B + beta*C for %d rows of C, see productFunc.", rows, 2*m.lanes, m.suffix, rows))
+	Label("panel")
 	k := Load(Param("k"), GP64())
 	a := Load(Param("a"), GP64())
-	row := Load(Param("row"), GP64())
-	col := Load(Param("col"), GP64())
+	pitch := Load(Param("pitch"), GP64())
 	b := Load(Param("b"), GP64())
-
-	// One pointer for each three rows, which are at 0, 1 and 2 strides from it.
-	pointers := []reg.GPVirtual{a.(reg.GPVirtual)}
-	for i := 3; i < rows; i += 3 {
-		p := GP64()
-		MOVQ(pointers[len(pointers)-1], p)
-		ADDQ(row, p)
-		ADDQ(row, p)
-		ADDQ(row, p)
-		pointers = append(pointers, p)
-	}
-	element := func(i int) Mem {
-		p := Mem{Base: pointers[i/3]}
-		if i%3 > 0 {
-			p.Index, p.Scale = row, uint8(i%3)
-		}
-		return p
-	}
-
 	sums := make([][2]reg.VecVirtual, rows)
 	for i := range sums {
 		for j := range sums[i] {
@@ -86,30 +71,73 @@ func (m machine) product(rows int) {
 	}
 	low, high, x := m.register(), m.register(), m.register()
 	m.fetch(rows)
-	next, step := Load(Param("next"), GP64()), Load(Param("step"), GP64())
-	TESTQ(k, k)
+	next, second, step := Load(Param("next"), GP64()), Load(Param("second"), GP64()), Load(Param("step"), GP64())
+	BTQ(Imm(0), k)
+	JCC(LabelRef("pairs"))
+	m.multiply(0, a, b, sums, low, high, x)
+	ADDQ(pitch, a)
+	ADDQ(U32(uint32(2*m.lanes*float)), b)
+	Label("pairs")
+	after := GP64()
+	LEAQ(Mem{Base: a, Index: pitch, Scale: 1}, after)
+	SHRQ(Imm(1), k)
 	JZ(LabelRef("done"))
 	Label("loop")
-	VMOVUPS(Mem{Base: b}, low)
-	VMOVUPS(Mem{Base: b, Disp: m.lanes * float}, high)
 	PREFETCHT0(Mem{Base: next})
+	PREFETCHT0(Mem{Base: next, Index: second, Scale: 1})
 	ADDQ(step, next)
-	for i := range rows {
-		VBROADCASTSS(element(i), x)
-		VFMADD231PS(low, x, sums[i][0])
-		VFMADD231PS(high, x, sums[i][1])
-	}
-	ADDQ(Imm(uint64(2*m.lanes*float)), b)
-	for _, p := range pointers {
-		ADDQ(col, p)
-	}
+	m.multiply(0, a, b, sums, low, high, x)
+	m.multiply(1, after, b, sums, low, high, x)
+	LEAQ(Mem{Base: a, Index: pitch, Scale: 2}, a)
+	LEAQ(Mem{Base: after, Index: pitch, Scale: 2}, after)
+	ADDQ(U32(uint32(4*m.lanes*float)), b)
 	DECQ(k)
 	JNZ(LabelRef("loop"))
 	Label("done")
-
 	m.finish(sums, low, high, x)
+
+	Label("more")
+	m.move("b", "apart")
+	m.move("next", "jump")
+	width := GP64()
+	MOVQ(U32(uint32(2*m.lanes*float)), width)
+	ADDQ(width, address("c"))
+	SHRQ(Imm(2), width)
+	SUBQ(width, address("columns"))
+	JG(LabelRef("panel"))
 	VZEROUPPER()
 	RET()
+}
+
+// move adds one parameter to another, in memory.
+func (m machine) move(name, by string) {
+	ADDQ(Load(Param(by), GP64()), address(name))
+}
+
+// address is where a parameter is.
+func address(name string) Mem {
+	mem, err := Param(name).Resolve()
+	check(err)
+	return mem.Addr
+}
+
+// multiply adds the products of one element along k: those of the strip are at a, those of the panel at b, or after them. Of AVX-512
+// every other row is a memory operand of its multiplications: reading it twice takes ports that are idle, and saves an instruction.
+func (m machine) multiply(after int, a, b reg.Register, sums [][2]reg.VecVirtual, low, high, x reg.VecVirtual) {
+	line := 2 * m.lanes * float * after
+	VMOVUPS(Mem{Base: b, Disp: line}, low)
+	VMOVUPS(Mem{Base: b, Disp: line + m.lanes*float}, high)
+	for i, sum := range sums {
+		element := Mem{Base: a, Disp: i * float}
+		if m.lanes == 16 && i%2 == 0 {
+			VFMADD231PS_BCST(element, low, sum[0])
+			VFMADD231PS_BCST(element, high, sum[1])
+			continue
+		}
+		VBROADCASTSS(element, x)
+		VFMADD231PS(low, x, sum[0])
+		VFMADD231PS(high, x, sum[1])
+	}
 }
 
 // fetch asks for the memory of C, so that it has arrived when the sums are written.
@@ -136,20 +164,19 @@ func (m machine) finish(sums [][2]reg.VecVirtual, a, b, c reg.VecVirtual) {
 	ptr := Load(Param("c"), GP64())
 	ldc := Load(Param("ldc"), GP64())
 	add := Load(Param("add"), GP64())
-	columns := Load(Param("columns"), GP64())
+	columns, whole := Load(Param("columns"), GP64()), GP64()
+	MOVQ(U32(uint32(2*m.lanes)), whole)
+	CMPQ(columns, whole)
+	CMOVQGT(whole, columns)
 	alpha := a
-	mem, err := Param("alpha").Resolve()
-	check(err)
-	VBROADCASTSS(mem.Addr, alpha)
+	VBROADCASTSS(address("alpha"), alpha)
 	for i := range sums {
 		for j := range sums[i] {
 			VMULPS(alpha, sums[i][j], sums[i][j])
 		}
 	}
 	beta := b
-	mem, err = Param("beta").Resolve()
-	check(err)
-	VBROADCASTSS(mem.Addr, beta)
+	VBROADCASTSS(address("beta"), beta)
 	if m.lanes == 16 {
 		m.finishMasked(sums, ptr, ldc, add, columns, beta, c)
 		return
@@ -168,12 +195,10 @@ func (m machine) finishNarrow(sums [][2]reg.VecVirtual, ptr, ldc, add, columns r
 		VFMADD231PS(at(j), beta, sum)
 		VMOVUPS(sum, at(j))
 	})
-	VZEROUPPER()
-	RET()
+	JMP(LabelRef("more"))
 	Label("write")
 	m.each(sums, ptr, ldc, func(j int, sum reg.VecVirtual) { VMOVUPS(sum, at(j)) })
-	VZEROUPPER()
-	RET()
+	JMP(LabelRef("more"))
 
 	Label("part")
 	mask := m.laneMasks(columns)
@@ -184,8 +209,7 @@ func (m machine) finishNarrow(sums [][2]reg.VecVirtual, ptr, ldc, add, columns r
 		VFMADD231PS(beta, c, sum)
 		VMASKMOVPS(sum, mask[j], at(j))
 	})
-	VZEROUPPER()
-	RET()
+	JMP(LabelRef("more"))
 	Label("writepart")
 	m.each(sums, ptr, ldc, func(j int, sum reg.VecVirtual) { VMASKMOVPS(sum, mask[j], at(j)) })
 }
@@ -237,8 +261,7 @@ func (m machine) finishMasked(sums [][2]reg.VecVirtual, ptr, ldc, add, columns r
 		VFMADD231PS(beta, c, sum)
 		VMOVUPS(sum, mask[j], at(j))
 	})
-	VZEROUPPER()
-	RET()
+	JMP(LabelRef("more"))
 	Label("write")
 	m.each(sums, ptr, ldc, func(j int, sum reg.VecVirtual) { VMOVUPS(sum, mask[j], at(j)) })
 }

@@ -104,6 +104,15 @@ func (r *Rules) State(p hone.Problem, completion string) (state string, terminal
 	return j.now.String(), j.answered
 }
 
+// Goal is the number that is to be made.
+func (r *Rules) Goal(p hone.Problem) string {
+	game, err := r.game(p)
+	if err != nil {
+		return ""
+	}
+	return game.Target.String()
+}
+
 // Need is the number of operations of a shortest solution and one for the answer. Where numbers may stay unused it is found by the
 // solver once a problem; a problem without a solution needs as much as one that uses every number.
 func (r *Rules) Need(p hone.Problem) int {

@@ -1,0 +1,53 @@
+package kernel
+
+func (t *panels) packWeight(w *Weight, rows []float32) {
+	w.data = HugePages(w.In * roundUp(w.Out, t.columns))
+	p := &Product{TransB: true, K: w.In, N: w.Out, LDB: w.In}
+	t.pack(w.data, p, rows, run{0, w.In}, 0, t.count(w.Out))
+}
+
+func (t *panels) linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
+	p := &Product{M: m, N: w.Out, K: w.In, Alpha: 1, LDA: w.In, LDC: ldy}
+	if add {
+		p.Beta = 1
+	}
+	r, n := strips{height: t.height(m), rows: m}, t.strips(m)
+	tiles := (n + tileStrips - 1) / tileStrips
+	buffer := s.Borrow((n+tiles-1)/tiles*t.side*w.In + cacheLine/4)
+	packed, pitch := aligned(*buffer), t.side
+	if m == 1 {
+		packed, pitch = x, 1
+	}
+	for i := range tiles {
+		r.lo, r.hi = i*n/tiles, (i+1)*n/tiles
+		for at := r.lo; at < r.hi && m > 1; at++ {
+			row, rows := r.row(at)
+			t.turn(packed[(at-r.lo)*pitch*w.In:], x[row*w.In:], w.In, w.In, rows, pitch)
+		}
+		for column := first; column < last; column += t.columns {
+			t.weighted(p, w, packed, y, pitch, r, column)
+		}
+	}
+	s.Release(buffer)
+}
+
+// weighted multiplies packed strips with the panel of a weight for columns from column on. Weights come from far: while the first strip
+// is multiplied with one half of a run, the other is asked for, and while the next two are, what follows the run.
+func (t *panels) weighted(p *Product, w *Weight, packed, y []float32, pitch int, r strips, column int) {
+	for k := 0; k < p.K; k += depth {
+		add, beta := p.onto(k)
+		n := min(depth, p.K-k)
+		run := w.data[column*p.K+k*t.columns:]
+		ahead := n * t.columns / 2
+		for i := r.lo; i < r.hi; i++ {
+			row, rows := r.row(i)
+			next, step := &run[0], 0
+			if ahead < len(run) && ahead < 2*n*t.columns {
+				next, step = &run[ahead], 2*cacheLine
+			}
+			ahead += n * t.columns / 2
+			t.product[rows](n, &packed[((i-r.lo)*p.K+k)*pitch], 4*pitch, &run[0], 0, &y[row*p.LDC+column], 4*p.LDC, p.Alpha, beta,
+				add, min(t.columns, p.N-column), next, step/2, step, 0)
+		}
+	}
+}
