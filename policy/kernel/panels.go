@@ -16,7 +16,7 @@ const (
 	mostRuns = 32
 	// tileStrips is the most strips, groupPanels the most panels that make a piece: a run of the panels, 32 kB each at most, stays
 	// in the second cache, and so do their part of C and packed strips.
-	tileStrips, groupPanels = 8, 8
+	tileStrips, groupPanels = 8, 16
 	// packedBytes bounds the memory of packed panels in a product, if a few panels fit into it.
 	packedBytes = 8 << 20
 	// fewestPieces is how many pieces a product is cut into at least, if it has the strips or the panels, and fewestTransposed one with a
