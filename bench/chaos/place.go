@@ -37,6 +37,24 @@ plan:
   final: [{split: heldout, mode: greedy, limit: 20}, {split: heldout, mode: search, limit: 4}]
 `
 
+// scaleConfig is the run whose sampling is measured: a policy of a million parameters and a cycle of a thousand samples, as preset demo has.
+const scaleConfig = `
+task: game24
+game24: {wide: 200, wide_four: 13, wide_three: 24}
+start: {traces: 1500, sft: {epochs: 2, batch_tokens: 900}}
+cycles: %d
+prompts: 64
+searched: 0
+rollout: {group: 16, max_tokens: 72, batch: 256}
+plan:
+  cycles: %d
+  shards: %d
+  parallel: %d
+  start: []
+  every: []
+  final: []
+`
+
 // place is where a run is trained: servers and workers as processes of their own, joined by links.
 //
 //	dir/postgres   data directory of the process that runs Postgres
@@ -89,7 +107,11 @@ func (c *campaign) newPlace(ctx context.Context, dir string) (*place, error) {
 }
 
 func (c *campaign) config() []byte {
-	return fmt.Appendf(nil, config, c.cycles, c.cycles, c.shards, c.rollouts)
+	text := config
+	if c.scale {
+		text = scaleConfig
+	}
+	return fmt.Appendf(nil, text, c.cycles, c.cycles, c.shards, c.rollouts)
 }
 
 // freePort is a port that nobody listens on now.
