@@ -24,7 +24,7 @@ func (i Inspector) Rewards(ctx context.Context, run hone.RunID, cfg stack.Config
 	if err != nil {
 		return nil, nil, err
 	}
-	rewards, err := stack.NewWith(cfg, s.task, RewardModels(s.deps.Kernels))
+	rewards, err := stack.NewWith(cfg, s.task, RewardModels(ctx, s.deps.Kernels, s.deps.Blobs))
 	return s.task, rewards, err
 }
 

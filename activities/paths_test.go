@@ -57,6 +57,10 @@ func TestRunThatRemembersPathsIsTheSame(t *testing.T) {
 	require.Greater(t, metrics[1]["cache_bytes"], 96*metrics[1]["cache_states"])
 	require.LessOrEqual(t, metrics[1]["cache_bytes"], float64(job.Rollout.Search.Cache.Bytes))
 
+	same, err := activities.NewInspector(w.process()).Regenerate(t.Context(), run, 1)
+	require.NoError(t, err)
+	require.Equal(t, same.Stored, same.Again, "searched again, with what was remembered then")
+
 	again, got := train("interrupted", job, 3, w.process)
 	require.Equal(t, want, got)
 	others, err := w.store.Metrics(t.Context(), again)

@@ -3,7 +3,9 @@ package activities
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
@@ -12,11 +14,21 @@ import (
 	"github.com/hone-rl/hone/policy/rewardmodel"
 	rewardpreference "github.com/hone-rl/hone/reward/preference" // this package has a preference of its own
 	"github.com/hone-rl/hone/storage"
+	"github.com/hone-rl/hone/storage/blob"
 )
 
-// RewardModels reads the reward models that stacks ask from files, to run on these kernels.
-func RewardModels(set *kernel.Set) rewardpreference.Open {
+// RewardModels reads the reward models that stacks ask, from blobs or from files, to run on these kernels. Where blobs is nil there are files
+// alone.
+func RewardModels(ctx context.Context, set *kernel.Set, blobs blob.Store) rewardpreference.Open {
 	return func(cfg rewardpreference.Config) (rewardpreference.Scorer, error) {
+		if digest, stored := strings.CutPrefix(cfg.Model, rewardpreference.Stored); stored {
+			if blobs == nil {
+				return nil, fmt.Errorf("there is no store of weights here, want the model's file: %w", hone.ErrInvalid)
+			}
+			return loadBlob(ctx, blobs, blob.Digest(digest), func(r io.Reader) (*rewardmodel.Scorer, error) {
+				return rewardmodel.Load(r, set)
+			})
+		}
 		file, err := os.Open(cfg.Model)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", err, hone.ErrNotFound)

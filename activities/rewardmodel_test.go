@@ -1,8 +1,10 @@
 package activities_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -110,6 +112,9 @@ func TestARunsPreferencesBecomeALayer(t *testing.T) {
 	in := replay.Input{Store: w.store, Selection: storage.Selection{Run: run}, To: -1, Group: job.Rollout.Group}
 	in.Task, in.Stack, err = inspect.Rewards(t.Context(), run, rewards)
 	require.NoError(t, err)
+	digest, _, err := w.blobs.Put(t.Context(), func(to io.Writer) error { return rewardmodel.Save(to, params, tok, stats) })
+	require.NoError(t, err)
+	rewards.Layers[1].Preference.Model = preference.Stored + string(digest)
 	_, in.Against, err = activities.NewInspector(w.process()).Rewards(t.Context(), run, rewards)
 	require.NoError(t, err)
 	r, err := replay.Run(t.Context(), in)
@@ -118,7 +123,11 @@ func TestARunsPreferencesBecomeALayer(t *testing.T) {
 	require.Zero(t, r.Changed)
 	require.Greater(t, r.Before.Mean, 0.0)
 
-	rewards.Layers[1].Preference.Model = filepath.Join(t.TempDir(), "gone")
-	_, _, err = inspect.Rewards(t.Context(), run, rewards)
-	require.ErrorIs(t, err, hone.ErrNotFound)
+	for _, gone := range []string{filepath.Join(t.TempDir(), "gone"), preference.Stored + strings.Repeat("ab", 32)} {
+		rewards.Layers[1].Preference.Model = gone
+		_, _, err = inspect.Rewards(t.Context(), run, rewards)
+		require.ErrorIs(t, err, hone.ErrNotFound, gone)
+	}
+	_, err = activities.RewardModels(t.Context(), w.set, nil)(preference.Config{Model: preference.Stored + string(digest)})
+	require.ErrorIs(t, err, hone.ErrInvalid)
 }

@@ -93,7 +93,7 @@ func newSession(ctx context.Context, d Deps, run hone.RunID, job Job) (*session,
 	if len(s.train) == 0 {
 		return nil, fmt.Errorf("task %s has no training problems under this configuration: %w", job.Task, hone.ErrInvalid)
 	}
-	s.stack, err = stack.NewWith(job.Reward, s.task, RewardModels(d.Kernels))
+	s.stack, err = stack.NewWith(job.Reward, s.task, RewardModels(ctx, d.Kernels, d.Blobs))
 	return s, err
 }
 

@@ -78,7 +78,7 @@ func TestAServiceUsesItsNewestPublishedPolicy(t *testing.T) {
 	require.Empty(t, other)
 }
 
-// What was refused or has retired is collected, and neither what is in service nor the lists of problems that runs and services name.
+// What was refused or has retired is collected, and neither what is in service nor what runs, scorings, changes and services name.
 func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	t.Parallel()
 	s := storagetest.Open(t)
@@ -94,6 +94,13 @@ func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	}
 	run, _ := cycled(t, s, 4)
 	trained, fresh, stray := put("4 5 6 10\n1 2 3 4\n"), put("1 2 3 4\n"), put("nobody's")
+	layers := func(model string) string {
+		return `{"layers":[{"layer":"step"},{"layer":"preference","preference":{"model":"blob:` + string(put(model)) + `"}}]}`
+	}
+	_, err = s.AddScoring(t.Context(), run, json.RawMessage(`{"reward":`+layers("a scoring's model")+`}`))
+	require.NoError(t, err)
+	_, err = s.CreateRun(t.Context(), storage.NewRun{Name: "judged", Config: json.RawMessage(`{"reward":` + layers("a run's model") + `}`)})
+	require.NoError(t, err)
 	_, err = s.CreateRun(t.Context(), storage.NewRun{Name: "listed", Config: json.RawMessage(`{"problems":"` + string(trained) + `"}`)})
 	require.NoError(t, err)
 	for i, state := range []storage.PublicationState{storage.Published, storage.Refused, storage.Published, storage.Published} {
@@ -112,5 +119,5 @@ func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	swept, err := s.Sweep(t.Context(), blobs, time.Now().Add(time.Hour), false)
 	require.NoError(t, err)
 	require.Equal(t, []blob.Digest{stray}, swept.Deleted)
-	require.Equal(t, 2, swept.Kept)
+	require.Equal(t, 4, swept.Kept)
 }

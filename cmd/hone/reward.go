@@ -21,12 +21,14 @@ import (
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/rewardmodel"
 	"github.com/hone-rl/hone/policy/token"
+	"github.com/hone-rl/hone/reward/preference"
 	"github.com/hone-rl/hone/storage"
 )
 
 // rewardFlags are what hone reward is told.
 type rewardFlags struct {
 	run, pairs, out, preset string
+	store                   bool
 	perProblem              int
 	heldOut                 float64
 	seed                    uint64
@@ -102,7 +104,7 @@ func (a *app) rewardPairs(ctx context.Context, s *servers, store *storage.Store,
 func (a *app) rewardTrainCommand() *cobra.Command {
 	f := rewardFlags{config: rewardmodel.DefaultConfig()}
 	cmd := &cobra.Command{
-		Use:   "train --out FILE",
+		Use:   "train",
 		Short: "Train a reward model on pairs, for the reward layer preference",
 		Long: `train teaches a transformer with a head for one number to score the better completion of a pair above the worse one
 (Bradley-Terry), and says how many pairs it gets right that it was not shown: all pairs of a prompt are learned from, or none.
@@ -116,7 +118,11 @@ With --run it starts from the newest policy of that run, and takes the run's own
 			if f.run == "" {
 				return a.rewardTrain(cmd.Context(), nil, nil, f)
 			}
-			return a.look(cmd.Context(), accessRead, func(ctx context.Context, s *servers, store *storage.Store) error {
+			to := accessRead
+			if f.store {
+				to = accessWrite
+			}
+			return a.look(cmd.Context(), to, func(ctx context.Context, s *servers, store *storage.Store) error {
 				return a.rewardTrain(ctx, s, store, f)
 			})
 		},
@@ -124,7 +130,8 @@ With --run it starts from the newest policy of that run, and takes the run's own
 	flags := cmd.Flags()
 	flags.StringVar(&f.pairs, "pairs", "", "file of pairs, see hone reward pairs; - is standard input")
 	flags.StringVar(&f.run, "run", "", "run to start from")
-	flags.StringVar(&f.out, "out", "", "file for the model (required)")
+	flags.StringVar(&f.out, "out", "", "file for the model; or --store")
+	flags.BoolVar(&f.store, "store", false, "keep the model where the weights of runs are, so that every worker finds it")
 	flags.StringVar(&f.preset, "preset", policy.Preset1M, "shape of a model that starts from nothing: 1m or 10m")
 	flags.IntVar(&f.perProblem, "per-problem", 4, "most pairs of a problem of an iteration of the run")
 	flags.Float64Var(&f.heldOut, "held-out", 0.1, "share of prompts to measure on and not to learn from")
@@ -137,9 +144,13 @@ With --run it starts from the newest policy of that run, and takes the run's own
 
 func (f rewardFlags) validate() error {
 	var faults []error
-	if f.out == "" {
-		faults = append(faults, fmt.Errorf("--out: want a file for the model: %w", hone.ErrInvalid))
-	} else if _, err := os.Stat(filepath.Dir(f.out)); err != nil { // said before the training, not after it
+	switch {
+	case f.store && (f.out != "" || f.run == ""):
+		faults = append(faults, fmt.Errorf("--store: want --run, and no --out: %w", hone.ErrInvalid))
+	case !f.store && f.out == "":
+		faults = append(faults, fmt.Errorf("--out: want a file for the model, or --store: %w", hone.ErrInvalid))
+	}
+	if _, err := os.Stat(filepath.Dir(f.out)); f.out != "" && err != nil { // said before the training, not after it
 		faults = append(faults, fmt.Errorf("--out %s: %w: %w", f.out, err, hone.ErrInvalid))
 	}
 	if f.pairs == "" && f.run == "" {
@@ -201,19 +212,36 @@ func (a *app) rewardTrain(ctx context.Context, s *servers, store *storage.Store,
 	if err != nil {
 		return err
 	}
-	path, err := filepath.Abs(f.out)
+	place, err := f.keep(ctx, s, func(w io.Writer) error { return rewardmodel.Save(w, in.Params, tok, stats) })
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(path, func(w io.Writer) error { return rewardmodel.Save(w, in.Params, tok, stats) }); err != nil {
-		return err
-	}
-	m := trainedModel{Model: path, Digest: in.Params.Digest(), Stats: stats}
+	m := trainedModel{Model: place, Digest: in.Params.Digest(), Stats: stats}
 	if a.json {
 		return a.writeJSON(m)
 	}
 	m.write(a.stdout)
 	return nil
+}
+
+// keep writes a model to the file or the store that the flags name, and returns its name in a configuration.
+func (f rewardFlags) keep(ctx context.Context, s *servers, save func(io.Writer) error) (string, error) {
+	if !f.store {
+		path, err := filepath.Abs(f.out)
+		if err != nil {
+			return "", err
+		}
+		return path, writeWhole(path, save)
+	}
+	blobs, err := s.openBlobs(ctx)
+	if err != nil {
+		return "", err
+	}
+	digest, _, err := blobs.Put(ctx, save)
+	if err != nil {
+		return "", fmt.Errorf("store the model: %w", err)
+	}
+	return preference.Stored + string(digest), nil
 }
 
 // rewardStart is the newest policy of a run, and its own pairs where no file is named.

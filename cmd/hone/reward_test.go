@@ -87,6 +87,8 @@ func TestRewardTrainRefuses(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--out: want a file":               {"--pairs", pairs},
 		"want --pairs FILE or --run RUN":   {"--out", "x"},
+		"--store: want --run":              {"--store", "--pairs", pairs},
+		"no-such-dir: no such file or dir": {"--out", "no-such-dir/x", "--pairs", pairs},
 		"line 2: rejected":                 {"--out", "x", "--pairs", pairs},
 		"epochs is 0":                      {"--out", "x", "--pairs", pairs, "--epochs", "0"},
 		"--held-out 1":                     {"--out", "x", "--pairs", pairs, "--held-out", "1"},

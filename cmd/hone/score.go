@@ -86,7 +86,7 @@ func (a *app) score(ctx context.Context, path string, f scoreFlags) (err error) 
 	if err != nil {
 		return err
 	}
-	rewards, err := stack.NewWith(cfg, tk, openRewardModel)
+	rewards, err := stack.NewWith(cfg, tk, func(c preference.Config) (preference.Scorer, error) { return openRewardModel(ctx, c) })
 	if err != nil {
 		return err
 	}
@@ -113,12 +113,12 @@ func (a *app) score(ctx context.Context, path string, f scoreFlags) (err error) 
 }
 
 // openRewardModel opens the kernels only where a layer asks a model.
-func openRewardModel(cfg preference.Config) (preference.Scorer, error) {
+func openRewardModel(ctx context.Context, cfg preference.Config) (preference.Scorer, error) {
 	kernels, err := kernel.Open()
 	if err != nil {
 		return nil, fmt.Errorf("kernels: %w", err)
 	}
-	return activities.RewardModels(kernels)(cfg)
+	return activities.RewardModels(ctx, kernels, nil)(cfg)
 }
 
 // scorer scores lines, many at a time, and keeps their order.

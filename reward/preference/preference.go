@@ -19,10 +19,13 @@ import (
 // Name is the layer's name.
 const Name = "preference"
 
+// Stored begins the name of a model that is no file of a machine but content of the store of weights: "blob:" and 64 hexadecimal digits.
+const Stored = "blob:"
+
 // Config names the model.
 type Config struct {
-	// Model is the file that it is read from, and Digest the SHA-256 of its values in hex, as training prints it: another model at the same
-	// place is refused.
+	// Model is the file that it is read from, or [Stored] and the digest of that file in the store that the weights of runs are in. Digest is
+	// the SHA-256 of its values in hex, as training prints it: another model at the same place is refused.
 	Model  string `json:"model" yaml:"model"`
 	Digest string `json:"digest" yaml:"digest"`
 }
