@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	_ "embed" // for what is written by hand
 	"fmt"
 	"image/color"
 	"math"
@@ -115,6 +116,11 @@ func perSolved(records []record) string {
 	return fmt.Sprintf("%.0f", tokens/float64(solved))
 }
 
+// text is the page's section on search in the text, which is written by hand: it compares policies, not ways.
+//
+//go:embed text.md
+var text string
+
 // write writes the page and its pictures.
 func write(dir string, records []record) error {
 	var b strings.Builder
@@ -136,6 +142,7 @@ what can still be solved: a search knows of dead ends what its own lines came to
 		}
 		c.table(&b)
 	}
+	b.WriteString(text)
 	if err := os.WriteFile(filepath.Join(dir, "search.md"), []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("page: %w", err)
 	}
