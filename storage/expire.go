@@ -57,9 +57,8 @@ func (x *expiry) versions(ctx context.Context) error {
 		if err := x.unpublished(ctx, tx, head.Number); err != nil {
 			return err
 		}
-		for _, lost := range []*[]int{&x.lost.Weights, &x.lost.Optimisers} {
-			*lost = slices.DeleteFunc(*lost, func(version int) bool { return x.held.versions[version] })
-		}
+		x.lost.Weights = slices.DeleteFunc(x.lost.Weights, func(version int) bool { return x.held.versions[version] || x.held.weights[version] })
+		x.lost.Optimisers = slices.DeleteFunc(x.lost.Optimisers, func(version int) bool { return x.held.versions[version] })
 		if x.dry {
 			return nil
 		}
@@ -76,14 +75,19 @@ func (x *expiry) versions(ctx context.Context) error {
 }
 
 // unpublished gives up the versions that were refused, withdrawn or retired, whatever else is kept: the head only of a run that has ended.
+// A run that was trained for an attempt, ended and is used by no service gives up all its versions: its first is what was in service then,
+// which would be kept by it for ever.
 func (x *expiry) unpublished(ctx context.Context, tx pgx.Tx, head int) error {
 	if !x.run.Status.Final() {
 		head--
 	}
+	const spent = `($3 AND EXISTS (SELECT FROM publications WHERE run_id = $1 AND problems IS NOT NULL)
+		AND NOT EXISTS (SELECT FROM publications WHERE run_id = $1 AND NOT collectable))`
 	for column, lost := range map[string]*[]int{"weights_dropped": &x.lost.Weights, "optimiser_dropped": &x.lost.Optimisers} {
-		more, err := x.numbers(ctx, tx, `SELECT DISTINCT version FROM publications JOIN policy_versions USING (run_id, version)
-			WHERE run_id = $1 AND collectable AND `+column+` IS NULL AND version > 0 AND version <= $2 AND version NOT IN `+needed+`
-			ORDER BY version`, head)
+		more, err := x.numbers(ctx, tx, `SELECT version FROM policy_versions
+			WHERE run_id = $1 AND `+column+` IS NULL AND version <= $2 AND version NOT IN `+needed+`
+				AND (`+spent+` OR version > 0 AND version IN (SELECT version FROM publications WHERE run_id = $1 AND collectable))
+			ORDER BY version`, head, x.run.Status.Final())
 		if err != nil {
 			return err
 		}
@@ -171,9 +175,9 @@ func (x *expiry) dropPartitions(ctx context.Context) error {
 	})
 }
 
-// numbers are the first column of a query about the run.
-func (x *expiry) numbers(ctx context.Context, q querier, query string, upTo int) ([]int, error) {
-	rows, err := q.Query(ctx, query, string(x.run.ID), upTo)
+// numbers are the first column of a query about the run, which is its first argument.
+func (x *expiry) numbers(ctx context.Context, q querier, query string, args ...any) ([]int, error) {
+	rows, err := q.Query(ctx, query, append([]any{string(x.run.ID)}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -121,3 +121,52 @@ func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	require.Equal(t, []blob.Digest{stray}, swept.Deleted)
 	require.Equal(t, 4, swept.Kept)
 }
+
+// A run that a schedule trained and no service uses any more keeps nothing once it has ended, but for who measures divergence from its
+// start; one that a person made and put into service keeps all but what was retired.
+func TestRunsOfAttemptsThatAreSpentKeepNothing(t *testing.T) {
+	t.Parallel()
+	s := storagetest.Open(t)
+	base, _ := cycled(t, s, 2)
+	attempt := func(name string, version int, problems blob.Digest) hone.RunID {
+		fork, err := s.ForkRun(t.Context(), storage.Fork{Parent: base, Version: 2, Run: newRun(name), Restart: true})
+		require.NoError(t, err)
+		fence, err := s.AcquireLease(t.Context(), fork.ID, "trainer", hour)
+		require.NoError(t, err)
+		startIteration(t, s, fork.ID, 0)
+		_, err = s.CommitCycle(t.Context(), cycle(fork.ID, fence, 0))
+		require.NoError(t, err)
+		_, err = s.SavePublication(t.Context(), storage.Publication{
+			Service: "nightly", Request: name, State: storage.Published, Run: fork.ID, Version: version, Problems: problems, Details: []byte("{}"),
+		}, 1)
+		require.NoError(t, err)
+		return fork.ID
+	}
+	byHand := attempt("by hand", 1, "")
+	spent := attempt("spent", 1, versionOf(9).Weights)
+	used := attempt("used", 1, versionOf(9).Weights)
+	lost := func(reader storage.Reader) map[hone.RunID][]int {
+		all, err := s.Expire(t.Context(), storage.Retention{}, reader, true)
+		require.NoError(t, err)
+		out := make(map[hone.RunID][]int)
+		for _, one := range all {
+			out[one.Run] = one.Weights
+		}
+		return out
+	}
+	require.Empty(t, lost(back(0)), "they may go on from there")
+	for _, run := range []hone.RunID{byHand, spent, used} {
+		require.NoError(t, s.SetStatus(t.Context(), run, storage.StatusSucceeded, ""))
+	}
+	require.Equal(t, map[hone.RunID][]int{byHand: {1}, spent: {0, 1}}, lost(back(0)))
+	require.Equal(t, map[hone.RunID][]int{byHand: {1}, spent: {1}}, lost(func(r storage.Run) (storage.Reads, error) {
+		switch r.ID {
+		case base:
+			return storage.Reads{Loan: storage.Loan{Run: "used", Version: 1, To: -1}}, nil
+		case used:
+			return storage.Reads{Loan: storage.Loan{Run: "spent", Version: 1, To: -1}}, nil
+		default:
+			return storage.Reads{}, nil
+		}
+	}))
+}

@@ -25,8 +25,8 @@ type Loan struct {
 // Reader tells what a run reads.
 type Reader func(Run) (Reads, error)
 
-// holding is what others read of a run.
-type holding struct{ versions, iterations map[int]bool }
+// holding is what others read of a run: versions whole, or their weights alone, and iterations.
+type holding struct{ versions, weights, iterations map[int]bool }
 
 // readByOthers are what runs read of each other from where they are. A run's head only grows, so that none comes to read more.
 func readByOthers(runs []Progress, reads map[hone.RunID]Reads) map[hone.RunID]holding {
@@ -34,7 +34,7 @@ func readByOthers(runs []Progress, reads map[hone.RunID]Reads) map[hone.RunID]ho
 	held := make(map[hone.RunID]holding, len(runs))
 	for i := range runs {
 		byID[runs[i].ID] = &runs[i]
-		held[runs[i].ID] = holding{versions: make(map[int]bool), iterations: make(map[int]bool)}
+		held[runs[i].ID] = holding{make(map[int]bool), make(map[int]bool), make(map[int]bool)}
 	}
 	for i := range runs {
 		p, r := &runs[i], reads[runs[i].ID]
@@ -53,6 +53,12 @@ func readByOthers(runs []Progress, reads map[hone.RunID]Reads) map[hone.RunID]ho
 		}
 		if p.Version < 0 && r.Loan.Version >= 0 {
 			lender.versions[r.Loan.Version] = true
+		}
+		// Divergence is measured from the lender's reference, or from its lender's.
+		for loan := r.Loan; loan.Run != "" && loan.Version >= 0; loan = reads[RunIDOf(loan.Run)].Loan {
+			if from, ok := held[RunIDOf(loan.Run)]; ok {
+				from.weights[0] = true
+			}
 		}
 		for iteration := r.Loan.From + max(0, p.Version); iteration <= r.Loan.To; iteration++ {
 			lender.iterations[iteration] = true
