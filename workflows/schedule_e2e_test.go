@@ -5,6 +5,7 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/storage"
 	"github.com/hone-rl/hone/storage/blob"
+	"github.com/hone-rl/hone/storage/verify"
 	"github.com/hone-rl/hone/workflows"
 )
 
@@ -136,37 +138,61 @@ func small() activities.Job {
 	return job
 }
 
+// installation is a server with real activities on a real record, and a service that uses version 0 of a run of that job.
+type installation struct {
+	*testing.T
+	client  client.Client
+	store   *storage.Store
+	blobs   *blob.Dir
+	base    hone.RunID
+	service string
+}
+
+func newInstallation(t *testing.T, service string, job activities.Job) *installation {
+	t.Helper()
+	pg := postgres(t, t.TempDir())
+	require.NoError(t, pg.EnsureDatabase(t.Context(), "hone"))
+	r := &installation{T: t, service: service}
+	var err error
+	r.store, err = storage.Open(t.Context(), pg.URL("hone"), storage.Options{Migrate: true})
+	require.NoError(t, err)
+	t.Cleanup(r.store.Close)
+	r.blobs, err = blob.OpenDir(t.TempDir())
+	require.NoError(t, err)
+	kernels, err := kernel.Open()
+	require.NoError(t, err)
+	r.client = serve(t, pg, activities.New(activities.Deps{Store: r.store, Blobs: r.blobs, Kernels: kernels, Commit: "test"}))
+	config, err := json.Marshal(job)
+	require.NoError(t, err)
+	plan := workflows.Plan{Cycles: 0, Shards: 1, Parallel: 1, ContinueEvery: 50}
+	base, err := begin(t, r.client, workflows.TrainInput{Run: "base", Config: config, Plan: plan}).Wait(t.Context())
+	require.NoError(t, err)
+	r.base = base.Run
+	_, err = r.store.SavePublication(t.Context(), storage.Publication{
+		Service: service, Request: "test", State: storage.Published, Run: base.Run, Details: json.RawMessage("{}"),
+	}, 3)
+	require.NoError(t, err)
+	return r
+}
+
+// problems writes a file of them.
+func (r *installation) problems(dir, name string, keys ...string) {
+	r.Helper()
+	var text strings.Builder
+	for _, key := range keys {
+		text.WriteString(`{"problem": "` + key + `"}` + "\n")
+	}
+	require.NoError(r, os.WriteFile(filepath.Join(dir, name), []byte(text.String()), 0o600))
+}
+
 // TestScheduleForReal has a schedule fire by the clock of a real server: it trains what is new with a learning rate that ruins the
 // policy, which the gate refuses and the run takes back; the next firing finds nothing new.
 func TestScheduleForReal(t *testing.T) {
 	t.Parallel()
-	pg := postgres(t, t.TempDir())
-	require.NoError(t, pg.EnsureDatabase(t.Context(), "hone"))
-	store, err := storage.Open(t.Context(), pg.URL("hone"), storage.Options{Migrate: true})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
-	blobs, err := blob.OpenDir(t.TempDir())
-	require.NoError(t, err)
-	kernels, err := kernel.Open()
-	require.NoError(t, err)
-	act := activities.New(activities.Deps{Store: store, Blobs: blobs, Kernels: kernels, Commit: "test"})
-	c := serve(t, pg, act)
-
-	config, err := json.Marshal(small())
-	require.NoError(t, err)
-	plan := workflows.Plan{Shards: 1, Parallel: 1, ContinueEvery: 50}
-	base, err := begin(t, c, workflows.TrainInput{Run: "base", Config: config, Plan: plan}).Wait(t.Context())
-	require.NoError(t, err)
-	_, err = store.SavePublication(t.Context(), storage.Publication{
-		Service: "ruin", Request: "test", State: storage.Published, Run: base.Run, Details: json.RawMessage("{}"),
-	}, 3)
-	require.NoError(t, err)
+	r := newInstallation(t, "ruin", small())
+	c, store := r.client, r.store
 	dir := t.TempDir()
-	lines := []string{"3 4 5 = 17", "2 6 7 = 20", "1 8 9 = 18", "5 6 8 = 38", "x"}
-	for i, key := range lines {
-		lines[i] = `{"problem": "` + key + `"}`
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "new.jsonl"), []byte(strings.Join(lines, "\n")), 0o600))
+	r.problems(dir, "new.jsonl", "3 4 5 = 17", "2 6 7 = 20", "1 8 9 = 18", "5 6 8 = 38", "x")
 
 	in := workflows.ScheduleInput{
 		Tune: workflows.DefaultTuneInput(), Every: 10 * time.Second, Overlap: workflows.OverlapSkip, CatchUp: time.Minute,
@@ -179,6 +205,7 @@ func TestScheduleForReal(t *testing.T) {
 	require.NoError(t, workflows.CreateSchedule(t.Context(), c, in))
 	var record []storage.Publication
 	require.Eventually(t, func() bool {
+		var err error
 		record, err = store.Publications(t.Context(), "ruin")
 		require.NoError(t, err)
 		return len(record) >= 3
@@ -201,7 +228,7 @@ func TestScheduleForReal(t *testing.T) {
 	require.GreaterOrEqual(t, details.Losses, 5, "it was made worse: %+v", details.Pairs)
 	use, err := store.InService(t.Context(), "ruin")
 	require.NoError(t, err)
-	require.Equal(t, base.Run, use.Run)
+	require.Equal(t, r.base, use.Run)
 
 	ids, _ := fired(t, c, "ruin", 2)
 	recordWorkflow(t, c, ids[0], "", "tune_refused_and_rolled_back")
@@ -211,10 +238,99 @@ func TestScheduleForReal(t *testing.T) {
 	restored, err := store.Restored(t.Context(), refused.Run)
 	require.NoError(t, err)
 	require.Equal(t, map[int]int{2: 0}, restored)
-	published, err := store.Version(t.Context(), base.Run, 0)
+	published, err := store.Version(t.Context(), r.base, 0)
 	require.NoError(t, err)
 	require.Equal(t, published.Weights, head.Weights, "the run went back to what is in service")
 	ruined, err := store.Version(t.Context(), refused.Run, 1)
 	require.NoError(t, err)
 	require.NotEqual(t, published.Weights, ruined.Weights)
+}
+
+// TestSchedulePublishesWhatIsBetter has a schedule train on new problems, with the old ones, night after night: most nights' policy is better
+// than the one before and is published. The newest two stay in the end, and of what others trained nothing but the start of the older of them.
+func TestSchedulePublishesWhatIsBetter(t *testing.T) {
+	t.Parallel()
+	job := small()
+	job.Countdown.Train, job.Start.Traces, job.Start.SFT.Epochs = 150, 300, 7
+	r := newInstallation(t, "better", job)
+	dir := t.TempDir()
+	in := workflows.ScheduleInput{
+		Tune: workflows.DefaultTuneInput(), Every: 24 * time.Hour, Overlap: workflows.OverlapSkip, CatchUp: time.Minute, Paused: true,
+	}
+	in.Tune.Service, in.Tune.Source.Dir, in.Tune.Cycles, in.Tune.Replay, in.Tune.Keep = "better", dir, 1, 100, 2
+	in.Tune.Measure = workflows.Measure{Split: hone.SplitTrain, Mode: activities.ModeGreedy}
+	for _, set := range [][2]string{
+		{"algorithm", `"supervised"`},
+		{"supervised.traces", "300"},
+		{"supervised.sft.epochs", "5"},
+		{"supervised.sft.batch_tokens", "256"},
+		{"supervised.sft.learning_rate", "3e-3"},
+		{"supervised.sft.warmup", "0"},
+		{"prompts", "1"},
+	} {
+		in.Tune.Set = append(in.Tune.Set, activities.Setting{Key: set[0], Value: json.RawMessage(set[1])})
+	}
+	require.NoError(t, workflows.CreateSchedule(t.Context(), r.client, in))
+	var published []hone.RunID
+	for night := 0; len(published) < 4; night++ {
+		require.Less(t, night, 9, "published: %v", published)
+		var keys []string
+		for i := range 2 {
+			a, b, c := 2+night, 3+i, 1+(night+2*i)%7
+			keys = append(keys, fmt.Sprintf("%d %d %d = %d", a, b, c, a*b+c))
+		}
+		r.problems(dir, fmt.Sprintf("night-%d.jsonl", night), keys...)
+		require.NoError(t, workflows.TriggerSchedule(t.Context(), r.client, "better"))
+		_, results := fired(t, r.client, "better", night+1)
+		result := results[night]
+		t.Logf("night %d: %s: %s", night, result.State, result.Reason)
+		if result.State != workflows.TunePublished {
+			require.Equal(t, workflows.TuneRefused, result.State)
+			continue
+		}
+		require.Greater(t, result.Judged.Pairs.Wins, result.Judged.Pairs.Losses)
+		require.LessOrEqual(t, result.Judged.P, in.Tune.Alpha)
+		published = append(published, storage.RunIDOf(result.Run))
+		use, err := r.store.InService(t.Context(), "better")
+		require.NoError(t, err)
+		require.Equal(t, published[len(published)-1], use.Run)
+	}
+	states := make(map[hone.RunID]storage.PublicationState)
+	record, err := r.store.Publications(t.Context(), "better")
+	require.NoError(t, err)
+	for _, p := range record {
+		states[p.Run] = p.State
+	}
+	require.Equal(t, storage.Retired, states[r.base])
+	for i, run := range published {
+		require.Equal(t, []storage.PublicationState{storage.Retired, storage.Retired, storage.Published, storage.Published}[i], states[run])
+	}
+
+	_, err = r.store.Expire(t.Context(), storage.Retention{}, activities.Reads, false)
+	require.NoError(t, err)
+	_, err = r.store.Sweep(t.Context(), r.blobs, time.Now().Add(time.Hour), false)
+	require.NoError(t, err)
+	for i, want := range []bool{false, true, true, true} {
+		require.Equal(t, want, r.there(published[i], in.Tune.Cycles), "publication %d", i)
+	}
+	require.True(t, r.there(r.base, 0), "a person's run keeps its start")
+	for run := range states {
+		report, err := verify.Run(t.Context(), verify.Input{Store: r.store, Blobs: r.blobs, Run: run})
+		require.NoError(t, err)
+		require.Empty(t, report.Faults)
+	}
+}
+
+// there tells whether the weights of a version can be had.
+func (r *installation) there(run hone.RunID, version int) bool {
+	r.Helper()
+	v, err := r.store.Version(r.Context(), run, version)
+	require.NoError(r, err)
+	content, err := r.blobs.Open(r.Context(), v.Weights)
+	if err != nil {
+		require.ErrorIs(r, err, hone.ErrNotFound)
+		return false
+	}
+	require.NoError(r, content.Close())
+	return true
 }
