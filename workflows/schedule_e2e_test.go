@@ -246,8 +246,9 @@ func TestScheduleForReal(t *testing.T) {
 	require.NotEqual(t, published.Weights, ruined.Weights)
 }
 
-// TestSchedulePublishesWhatIsBetter has a schedule train on new problems, with the old ones, night after night: most nights' policy is better
-// than the one before and is published. The newest two stay in the end, and of what others trained nothing but the start of the older of them.
+// TestSchedulePublishesWhatIsBetter has a schedule train on new problems, with the old ones, night after night: most nights' policy is
+// better than the one before and is published. The newest two stay in the end, and of what others trained nothing but the start of the
+// older of them.
 func TestSchedulePublishesWhatIsBetter(t *testing.T) {
 	t.Parallel()
 	job := small()
