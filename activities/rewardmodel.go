@@ -17,8 +17,8 @@ import (
 	"github.com/hone-rl/hone/storage/blob"
 )
 
-// RewardModels reads the reward models that stacks ask, from blobs or from files, to run on these kernels. Where blobs is nil there are files
-// alone.
+// RewardModels reads the reward models that stacks ask, from blobs or from files, to run on these kernels. Where blobs is nil there are
+// files alone.
 func RewardModels(ctx context.Context, set *kernel.Set, blobs blob.Store) rewardpreference.Open {
 	return func(cfg rewardpreference.Config) (rewardpreference.Scorer, error) {
 		if digest, stored := strings.CutPrefix(cfg.Model, rewardpreference.Stored); stored {

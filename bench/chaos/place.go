@@ -37,7 +37,8 @@ plan:
   final: [{split: heldout, mode: greedy, limit: 20}, {split: heldout, mode: search, limit: 4}]
 `
 
-// scaleConfig is the run whose sampling is measured: a policy of a million parameters and a cycle of a thousand samples, as preset demo has.
+// scaleConfig is the run whose sampling is measured: a policy of a million parameters and a cycle of a thousand samples, as preset demo
+// has.
 const scaleConfig = `
 task: game24
 game24: {wide: 200, wide_four: 13, wide_three: 24}
