@@ -21,36 +21,22 @@ const (
 // of reach are tried and given up before one that does not is made. No move leads to a state that was seen before. It reports whether
 // there is a solution.
 func (d *demonstrator) search() bool {
-	start := d.trace.top().state
-	cores := d.game.cores(&start)
-	if len(cores) == 0 {
-		return false
-	}
-	core := cores[d.rng.IntN(len(cores))]
 	left := d.traces.MaxRetries
-	stray := 1 - d.rng.Float64()*(1-leastStray)
-	for core.count > 1 {
+	return d.game.solve(d.trace, d.rng, func(good []move) *move {
 		here, dead := len(d.trace.path)-1, d.dead()
+		stray := probStray
+		switch {
+		case here == 0:
+			stray = 1 - d.rng.Float64()*(1-leastStray)
+		case good[0].next.count == 1:
+			stray = probStrayTwo
+		}
 		for left > 0 && d.rng.Float64() < stray && d.try(dead) {
 			left--
 			d.trace.back(here)
 		}
-		var good []move
-		for _, m := range core.moves() {
-			if m.next.Reaches(d.game.Target) {
-				good = append(good, m)
-			}
-		}
-		m := d.choose(good)
-		core = m.next
-		d.trace.apply(m)
-		stray = probStray
-		if core.count == 2 {
-			stray = probStrayTwo
-		}
-	}
-	d.trace.answer(d.game.Target)
-	return true
+		return d.choose(good)
+	})
 }
 
 // dead are the moves of the present state that lead out of the target's reach and do not make it.
