@@ -26,7 +26,7 @@ func lay(t *testing.T, texts ...string) (config, error) {
 
 func TestPresetsParseAndAreValid(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"countdown-1m", "demo", "game24-10m", "game24-long", "game24-short"}, presetNames())
+	require.Equal(t, []string{"countdown-1m", "countdown-sos", "demo", "game24-10m", "game24-long", "game24-short"}, presetNames())
 	for _, name := range presetNames() {
 		l, err := presetLayer(name)
 		require.NoError(t, err)
@@ -39,7 +39,7 @@ func TestPresetsParseAndAreValid(t *testing.T) {
 	for _, name := range []string{"demon", "", "../demo", "a/b"} {
 		_, err := presetLayer(name)
 		require.ErrorIs(t, err, hone.ErrInvalid)
-		require.ErrorContains(t, err, "countdown-1m, demo, game24-10m, game24-long, game24-short")
+		require.ErrorContains(t, err, "countdown-1m, countdown-sos, demo, game24-10m, game24-long, game24-short")
 	}
 }
 

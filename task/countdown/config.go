@@ -25,6 +25,8 @@ type Config struct {
 	// MinTarget and MaxTarget bound the targets, the second in [10, 99999] and the first in [0, MaxTarget]; 0 is 1.
 	MinTarget int `json:"min_target,omitempty" yaml:"min_target"`
 	MaxTarget int `json:"max_target" yaml:"max_target"`
+	// UseAll asks for every number to be used, exactly once, as in Stream of Search (Gandhi et al. 2024); else some may stay unused.
+	UseAll bool `json:"use_all,omitempty" yaml:"use_all"`
 	// Traces shapes demonstrations.
 	Traces task.Traces `json:"traces" yaml:"traces"`
 }

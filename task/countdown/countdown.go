@@ -46,7 +46,8 @@ func New(cfg Config) (*Task, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("countdown configuration: %w", err)
 	}
-	t := &Task{rules: numbers.NewRules(Name, parse, key), cfg: cfg}
+	t := &Task{cfg: cfg}
+	t.rules = numbers.NewRules(Name, t.parse, key)
 	t.splits = sync.OnceValue(t.generate)
 	return t, nil
 }
@@ -76,7 +77,7 @@ func (t *Task) Demonstrate(p hone.Problem, rng *rand.Rand, style task.Style) (st
 }
 
 // parse reads a key: numbers in any order with spaces or commas between, "=", and the target.
-func parse(key string) (numbers.Game, error) {
+func (t *Task) parse(key string) (numbers.Game, error) {
 	left, right, ok := strings.Cut(key, "=")
 	target, good := integer(strings.Trim(right, " "), largestTarget)
 	var values []arith.Number
@@ -92,7 +93,7 @@ func parse(key string) (numbers.Game, error) {
 		return numbers.Game{}, fmt.Errorf("problem %q: want %d to %d numbers from 1 to %d, \"=\" and a target from 1 to %d, "+
 			"such as \"3 7 25 50 = 78\": %w", key, fewest, numbers.Most, largestNumber, largestTarget, hone.ErrInvalid)
 	}
-	return gameOf(values, target), nil
+	return t.gameOf(values, target), nil
 }
 
 // integer reads an unsigned integer from 1 to most.
@@ -105,7 +106,7 @@ func integer(text string, most int) (arith.Number, bool) {
 // key is the numbers, ascending, and the target: "3 7 25 50 = 78".
 func key(g *numbers.Game) string { return g.Numbers.String() + " = " + g.Target.String() }
 
-func gameOf(values []arith.Number, target arith.Number) numbers.Game {
+func (t *Task) gameOf(values []arith.Number, target arith.Number) numbers.Game {
 	s, _ := numbers.StateOf(values)
-	return numbers.Game{Numbers: s, Target: target, Subset: true}
+	return numbers.Game{Numbers: s, Target: target, Subset: !t.cfg.UseAll}
 }

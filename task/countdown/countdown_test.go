@@ -141,14 +141,19 @@ func BenchmarkNeed(b *testing.B) {
 	}
 }
 
-// The problems of Stream of Search, Gandhi et al. 2024, arXiv:2404.03683, section 3: four numbers, targets from 10 to 100.
-func TestTargetsAreBoundedBelowToo(t *testing.T) {
+// The problems of Stream of Search, Gandhi et al. 2024, arXiv:2404.03683, section 3: four numbers, all used, targets from 10 to 100.
+func TestProblemsOfStreamOfSearch(t *testing.T) {
 	t.Parallel()
 	cfg := countdown.DefaultConfig()
 	cfg.MinNumbers, cfg.MaxNumbers, cfg.MaxNumber, cfg.MinTarget, cfg.MaxTarget, cfg.Train, cfg.HeldOut = 4, 4, 100, 10, 100, 200, 300
+	cfg.UseAll = true
 	tk := setup(t, cfg)
 	for _, split := range []hone.Split{hone.SplitTrain, hone.SplitHeldOut} {
 		for _, p := range problems(t, tk, split) {
+			text, err := tk.Solve(p)
+			require.NoError(t, err, p.Key)
+			require.Equal(t, 4, strings.Count(text, "\n"), "three steps and the answer: %s", text)
+			require.Equal(t, hone.OutcomeRight, tk.Verify(p, text).Outcome, text)
 			numbers, target, ok := strings.Cut(p.Key, " = ")
 			require.True(t, ok, p.Key)
 			require.Len(t, strings.Fields(numbers), 4)
@@ -158,8 +163,11 @@ func TestTargetsAreBoundedBelowToo(t *testing.T) {
 			require.LessOrEqual(t, n, 100)
 		}
 	}
+	p, err := tk.Problem("4 21 31 81 = 84")
+	require.NoError(t, err)
+	require.NotEqual(t, hone.OutcomeRight, tk.Verify(p, "4 * 21 = 84 (left: 31 81 84)\nAnswer: 4 * 21 = 84\n").Outcome, "two numbers were not used")
 	cfg.MinTarget = 101
-	_, err := countdown.New(cfg)
+	_, err = countdown.New(cfg)
 	require.ErrorIs(t, err, hone.ErrInvalid)
 	require.ErrorContains(t, err, "min_target 101")
 }

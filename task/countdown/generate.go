@@ -41,15 +41,19 @@ func (t *Task) generate() splits {
 	return s
 }
 
-// draw makes a problem: numbers, of which two or more are joined, each time two into a positive integer, until one is left; that
-// is the target. It reports false when the target is out of range or is among the numbers.
+// draw makes a problem: numbers, of which two or more, or all, are joined, each time two into a positive integer, until one is left;
+// that is the target. It reports false when the target is out of range or is among the numbers.
 func (t *Task) draw(rng *rand.Rand) (hone.Problem, bool) {
 	count := t.cfg.MinNumbers + rng.IntN(t.cfg.MaxNumbers-t.cfg.MinNumbers+1)
 	values := make([]arith.Number, count)
 	for i := range values {
 		values[i] = arith.Int(1 + rng.Int64N(int64(t.cfg.MaxNumber)))
 	}
-	used := slices.Clone(values[:2+rng.IntN(count-1)])
+	joined := count
+	if !t.cfg.UseAll {
+		joined = 2 + rng.IntN(count-1)
+	}
+	used := slices.Clone(values[:joined])
 	for len(used) > 1 {
 		rng.Shuffle(len(used), func(i, j int) { used[i], used[j] = used[j], used[i] })
 		last := len(used) - 1
@@ -65,6 +69,6 @@ func (t *Task) draw(rng *rand.Rand) (hone.Problem, bool) {
 	if target.Compare(least) < 0 || target.Compare(most) > 0 || slices.Contains(values, target) {
 		return hone.Problem{}, false
 	}
-	g := gameOf(values, target)
+	g := t.gameOf(values, target)
 	return t.ProblemOf(&g), true
 }
