@@ -230,9 +230,17 @@ func (p *pass) multiply(product product) {
 	parts := (w.Out + kernel.WeightGrain - 1) / kernel.WeightGrain
 	grain := parts
 	if p.spread && w.In*w.Out*(product.n+readingCost) >= smallWork {
-		grain = max(1, parts/(piecesEach*runtime.GOMAXPROCS(0)))
+		grain = streams(parts / (piecesEach * runtime.GOMAXPROCS(0)))
 	}
 	p.each(parts, grain, p.stages.parts)
+}
+
+// streams is n grains of a Weight, made a number of them that is read fast.
+func streams(n int) int {
+	if n < kernel.WeightStreams-1 {
+		return kernel.WeightStreams / 2
+	}
+	return (n + kernel.WeightStreams/2) / kernel.WeightStreams * kernel.WeightStreams
 }
 
 // parts does the columns of the product from lo to hi-1, by grains of a Weight.

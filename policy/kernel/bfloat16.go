@@ -61,6 +61,7 @@ type half struct {
 	c                    []float32
 	ldc                  int
 	add                  bool
+	next                 ahead16
 }
 
 // BFloat16Kernels names what products of bfloat16 are computed with: "amx", "avx512" or, far slower, "go". They give the same bits.
@@ -108,15 +109,32 @@ func (s *Set) LinearBFloat16(w *Weight, first, last int, y []float32, ldy int, x
 	if m <= halfColumns {
 		depth = steps
 	}
-	for column := first; column < last; column += halfColumns {
-		panel := w.half[column*lda:][:lda*halfColumns]
-		for k := 0; k < steps; k += depth {
-			s.halves.product(half{
-				steps: min(depth, steps-k), rows: m, columns: min(halfColumns, w.Out-column),
-				a: x[k*halfStep:], lda: lda, b: panel[k*halfFloats:], c: y[column:], ldc: ldy, add: add || k > 0,
-			})
+	for group := first; group < last; group += halfStreams * halfColumns {
+		next := ahead16{b: w.half, apart: lda * halfColumns, at: min(group+halfStreams*halfColumns, last) * lda}
+		next.wanted = group+halfStreams*halfColumns < last
+		for column := group; column < min(group+halfStreams*halfColumns, last); column += halfColumns {
+			panel := w.half[column*lda:][:lda*halfColumns]
+			for k := 0; k < steps; k += depth {
+				n := min(depth, steps-k)
+				s.halves.product(half{
+					steps: n, rows: m, columns: min(halfColumns, w.Out-column),
+					a: x[k*halfStep:], lda: lda, b: panel[k*halfFloats:], c: y[column:], ldc: ldy, add: add || k > 0, next: next,
+				})
+				next.at += n * halfFloats / halfStreams
+			}
 		}
 	}
+}
+
+// halfStreams is the number of panels that are asked for together, a line of each in turn: memory that is read in several places at a time
+// comes half as fast again.
+const halfStreams = WeightStreams
+
+// ahead16 is what is to be asked for during a product: of halfStreams panels of a weight, apart elements apart, what lies at at.
+type ahead16 struct {
+	b         []BFloat16
+	at, apart int
+	wanted    bool
 }
 
 // linearRounded is Linear with a weight of bfloat16: it rounds the rows first.

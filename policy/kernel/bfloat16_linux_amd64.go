@@ -6,6 +6,9 @@ type halfBlocks struct {
 	a, b                         *BFloat16
 	c                            *float32
 	lda, ldc, steps, blocks, add int
+	// next is memory to ask for, turns lines from each of halfStreams places, apart bytes apart, with each step of a block.
+	next         *BFloat16
+	apart, turns int
 }
 
 // halfTiles32 multiplies blocks of 32 rows, or one of 17 to 32.
@@ -81,6 +84,7 @@ func tileHalf(h half) {
 	if h.add {
 		p.add = 1
 	}
+	p.ask(h)
 	if h.columns < halfColumns {
 		narrowTiles(h, p)
 		return
@@ -96,6 +100,19 @@ func tileHalf(h half) {
 		p.rest(rest)
 	}
 }
+
+// ask sees that in all steps of all blocks a share of what is wanted next is asked for.
+func (p *halfBlocks) ask(h half) {
+	p.next = p.b
+	if !h.next.wanted || h.next.at >= len(h.next.b) {
+		return
+	}
+	blocks := (h.rows + tileSide - 1) / tileSide
+	p.next, p.apart, p.turns = &h.next.b[h.next.at], 2*h.next.apart, (halfLines/halfStreams+blocks-1)/blocks
+}
+
+// halfLines is the number of lines of memory in a step of a panel.
+const halfLines = 2 * halfFloats / cacheLine
 
 // narrowTiles goes by way of memory of its own, so that nothing is written beside the panel's columns.
 func narrowTiles(h half, p halfBlocks) {

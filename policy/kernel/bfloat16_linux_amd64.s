@@ -24,15 +24,31 @@
 #define DOT6(c, a) BYTE $0xC4; BYTE $0xE2; BYTE $0x4A; BYTE $0x5C; BYTE $(0xC0+8*c+a)
 #define DOT7(c, a) BYTE $0xC4; BYTE $0xE2; BYTE $0x42; BYTE $0x5C; BYTE $(0xC0+8*c+a)
 
-// AHEAD asks for four lines at offset(R13).
-#define AHEAD(offset) \
-	PREFETCHT1 offset(R13); \
-	PREFETCHT1 offset+64(R13); \
-	PREFETCHT1 offset+128(R13); \
-	PREFETCHT1 offset+192(R13)
+// ASK prepares AHEAD, R12 being the call.
+#define ASK \
+	MOVQ halfBlocks_turns(R12), R13; \
+	MOVQ R13, turns-8(SP); \
+	MOVQ halfBlocks_next(R12), R13; \
+	MOVQ halfBlocks_apart(R12), R15; \
+	LEAQ (R13)(R15*2), R14
+
+// AHEAD asks for a turn of lines in each of four places, R15 bytes apart, from R13 on, and R12 goes.
+#define AHEAD(turn, done) \
+	MOVQ turns-8(SP), R12; \
+turn: \
+	DECQ R12; \
+	JLT  done; \
+	PREFETCHT1 (R13); \
+	PREFETCHT1 (R13)(R15*1); \
+	PREFETCHT1 (R14); \
+	PREFETCHT1 (R14)(R15*1); \
+	ADDQ $64, R13; \
+	ADDQ $64, R14; \
+	JMP  turn; \
+done:
 
 // func halfTiles32(p *halfBlocks)
-TEXT ·halfTiles32(SB), NOSPLIT, $0-8
+TEXT ·halfTiles32(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), R12
 	TILECONFIG               // the configuration is the first field
 	MOVQ halfBlocks_a(R12), AX
@@ -41,11 +57,10 @@ TEXT ·halfTiles32(SB), NOSPLIT, $0-8
 	MOVQ halfBlocks_ldc(R12), CX
 	MOVQ halfBlocks_blocks(R12), R11
 	MOVQ $128, SI
-	MOVQ halfBlocks_steps(R12), R13
-	SHLQ $11, R13
-	ADDQ halfBlocks_b(R12), R13 // what follows the panel's part is asked for meanwhile
+	ASK
 
 block:
+	MOVQ p+0(FP), R12
 	MOVQ AX, R8
 	MOVQ DX, R10
 	SHLQ $4, R10
@@ -74,9 +89,7 @@ loop32:
 	LOADA(4)
 	LOADB(6, 0)
 	LOADB(7, 64)
-	AHEAD(0)
-	AHEAD(256)
-	ADDQ $512, R13
+	AHEAD(turn32, asked32)
 	DOT6(0, 4)
 	LOADE(5)
 	DOT7(1, 4)
@@ -92,6 +105,7 @@ loop32:
 	STORED(2, 0)
 	STORED(3, 64)
 	// On to the next 32 rows.
+	MOVQ p+0(FP), R12
 	MOVQ halfBlocks_steps(R12), R10
 	SHLQ $6, R10
 	SUBQ R10, AX
@@ -107,7 +121,7 @@ loop32:
 	RET
 
 // func halfTiles16(p *halfBlocks)
-TEXT ·halfTiles16(SB), NOSPLIT, $0-8
+TEXT ·halfTiles16(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), R12
 	TILECONFIG
 	MOVQ halfBlocks_a(R12), AX
@@ -117,9 +131,7 @@ TEXT ·halfTiles16(SB), NOSPLIT, $0-8
 	MOVQ halfBlocks_ldc(R12), CX
 	MOVQ halfBlocks_steps(R12), R10
 	MOVQ $128, SI
-	MOVQ R10, R13
-	SHLQ $11, R13
-	ADDQ BX, R13             // what follows the panel's part is asked for meanwhile
+	ASK
 	CMPQ halfBlocks_add(R12), $0
 	JEQ  zero16
 	LOADC(0, 0)
@@ -134,15 +146,7 @@ loop16:
 	LOADA(4)
 	LOADB(6, 0)
 	LOADB(7, 64)
-	AHEAD(0)
-	AHEAD(256)
-	AHEAD(512)
-	AHEAD(768)
-	AHEAD(1024)
-	AHEAD(1280)
-	AHEAD(1536)
-	AHEAD(1792)
-	ADDQ $2048, R13
+	AHEAD(turn16, asked16)
 	DOT6(0, 4)
 	DOT7(1, 4)
 	ADDQ $64, AX

@@ -11,6 +11,7 @@ func panelSets() []*panels {
 				product7x32AVX512, product8x32AVX512, product9x32AVX512, product10x32AVX512, product11x32AVX512, product12x32AVX512,
 				product13x32AVX512, product14x32AVX512,
 			},
+			row:       rowAVX512,
 			packRows:  packRowsAVX512,
 			transpose: transposeAVX512, copyStrips: copyStripsAVX512, copyPanels: copyPanelsAVX512,
 		})
@@ -21,6 +22,7 @@ func panelSets() []*panels {
 			product: []productFunc{
 				nil, product1x16AVX2, product2x16AVX2, product3x16AVX2, product4x16AVX2, product5x16AVX2, product6x16AVX2,
 			},
+			row:       rowAVX2,
 			packRows:  packRowsAVX2,
 			transpose: transposeAVX2, copyStrips: copyStripsAVX2, copyPanels: copyPanelsAVX2,
 		})

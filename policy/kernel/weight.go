@@ -5,6 +5,9 @@ import "fmt"
 // WeightGrain is what the columns at which a product with a Weight may be cut are multiples of.
 const WeightGrain = 32
 
+// WeightStreams is the number of grains that a product reads at a time where it can: pieces of so many, or of half as many, are faster.
+const WeightStreams = 4
+
 // Weight is a matrix that many products of few rows are made with, kept in the form that the set multiplies fastest.
 type Weight struct {
 	// In and Out are the widths of a row before and after.

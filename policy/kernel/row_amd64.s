@@ -1,0 +1,192 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// func rowAVX512(r *rowPanels)
+TEXT ·rowAVX512(SB), NOSPLIT, $0-8
+	MOVQ r+0(FP), R12
+	MOVQ rowPanels_k(R12), R8
+	MOVQ rowPanels_x(R12), SI
+	MOVQ rowPanels_panels(R12), BX
+	MOVQ rowPanels_apart(R12), DX
+	MOVQ rowPanels_y(R12), DI
+	MOVQ rowPanels_add(R12), R10
+	MOVQ rowPanels_count(R12), R11
+	LEAQ (DX)(DX*2), R9
+
+wideRun:
+	MOVQ $const_depth, CX
+	CMPQ R8, CX
+	CMOVQLT R8, CX
+	SUBQ CX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	CMPQ R11, $const_rowStreams
+	JNE  widePair
+
+wideFour:
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS (BX), Z8, Z0
+	VFMADD231PS 64(BX), Z8, Z1
+	VFMADD231PS (BX)(DX*1), Z8, Z2
+	VFMADD231PS 64(BX)(DX*1), Z8, Z3
+	VFMADD231PS (BX)(DX*2), Z8, Z4
+	VFMADD231PS 64(BX)(DX*2), Z8, Z5
+	VFMADD231PS (BX)(R9*1), Z8, Z6
+	VFMADD231PS 64(BX)(R9*1), Z8, Z7
+	ADDQ $4, SI
+	ADDQ $128, BX
+	DECQ CX
+	JNZ  wideFour
+	TESTQ R10, R10
+	JZ   wideWrite
+	VADDPS (DI), Z0, Z0
+	VADDPS 64(DI), Z1, Z1
+	VADDPS 128(DI), Z2, Z2
+	VADDPS 192(DI), Z3, Z3
+	VADDPS 256(DI), Z4, Z4
+	VADDPS 320(DI), Z5, Z5
+	VADDPS 384(DI), Z6, Z6
+	VADDPS 448(DI), Z7, Z7
+
+wideWrite:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	JMP  wideNext
+
+
+widePair:
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS (BX), Z8, Z0
+	VFMADD231PS 64(BX), Z8, Z1
+	VFMADD231PS (BX)(DX*1), Z8, Z2
+	VFMADD231PS 64(BX)(DX*1), Z8, Z3
+	ADDQ $4, SI
+	ADDQ $128, BX
+	DECQ CX
+	JNZ  widePair
+	TESTQ R10, R10
+	JZ   wideWritePair
+	VADDPS (DI), Z0, Z0
+	VADDPS 64(DI), Z1, Z1
+	VADDPS 128(DI), Z2, Z2
+	VADDPS 192(DI), Z3, Z3
+
+wideWritePair:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+
+wideNext:
+	MOVQ $1, R10             // the next run is added
+	TESTQ R8, R8
+	JNZ  wideRun
+	VZEROUPPER
+	RET
+
+// func rowAVX2(r *rowPanels)
+TEXT ·rowAVX2(SB), NOSPLIT, $0-8
+	MOVQ r+0(FP), R12
+	MOVQ rowPanels_k(R12), R8
+	MOVQ rowPanels_x(R12), SI
+	MOVQ rowPanels_panels(R12), BX
+	MOVQ rowPanels_apart(R12), DX
+	MOVQ rowPanels_y(R12), DI
+	MOVQ rowPanels_add(R12), R10
+	MOVQ rowPanels_count(R12), R11
+	LEAQ (DX)(DX*2), R9
+
+narrowRun:
+	MOVQ $const_depth, CX
+	CMPQ R8, CX
+	CMOVQLT R8, CX
+	SUBQ CX, R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	CMPQ R11, $const_rowStreams
+	JNE  narrowPair
+
+narrowFour:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS (BX), Y8, Y0
+	VFMADD231PS 32(BX), Y8, Y1
+	VFMADD231PS (BX)(DX*1), Y8, Y2
+	VFMADD231PS 32(BX)(DX*1), Y8, Y3
+	VFMADD231PS (BX)(DX*2), Y8, Y4
+	VFMADD231PS 32(BX)(DX*2), Y8, Y5
+	VFMADD231PS (BX)(R9*1), Y8, Y6
+	VFMADD231PS 32(BX)(R9*1), Y8, Y7
+	ADDQ $4, SI
+	ADDQ $64, BX
+	DECQ CX
+	JNZ  narrowFour
+	TESTQ R10, R10
+	JZ   narrowWrite
+	VADDPS (DI), Y0, Y0
+	VADDPS 32(DI), Y1, Y1
+	VADDPS 64(DI), Y2, Y2
+	VADDPS 96(DI), Y3, Y3
+	VADDPS 128(DI), Y4, Y4
+	VADDPS 160(DI), Y5, Y5
+	VADDPS 192(DI), Y6, Y6
+	VADDPS 224(DI), Y7, Y7
+
+narrowWrite:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	JMP  narrowNext
+
+
+narrowPair:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS (BX), Y8, Y0
+	VFMADD231PS 32(BX), Y8, Y1
+	VFMADD231PS (BX)(DX*1), Y8, Y2
+	VFMADD231PS 32(BX)(DX*1), Y8, Y3
+	ADDQ $4, SI
+	ADDQ $64, BX
+	DECQ CX
+	JNZ  narrowPair
+	TESTQ R10, R10
+	JZ   narrowWritePair
+	VADDPS (DI), Y0, Y0
+	VADDPS 32(DI), Y1, Y1
+	VADDPS 64(DI), Y2, Y2
+	VADDPS 96(DI), Y3, Y3
+
+narrowWritePair:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+
+narrowNext:
+	MOVQ $1, R10             // the next run is added
+	TESTQ R8, R8
+	JNZ  narrowRun
+	VZEROUPPER
+	RET
