@@ -17,8 +17,8 @@ const (
 	// tileStrips is the most strips, groupPanels the most panels that make a piece: a run of the panels, 32 kB each at most, stays
 	// in the second cache, and so do their part of C and packed strips.
 	tileStrips, groupPanels = 8, 16
-	// packedBytes bounds the memory of packed panels in a product, if a few panels fit into it.
-	packedBytes = 8 << 20
+	// packedBytes bounds the memory of packed panels in a product, and longRuns their length, in runs.
+	packedBytes, longRuns = 8 << 20, 12
 	// fewestPieces is how many pieces a product is cut into at least, if it has the strips or the panels, and fewestTransposed one with a
 	// transposed A.
 	fewestPieces, fewestTransposed = 16, 4
@@ -76,17 +76,30 @@ func (t *panels) multiply(s *Set, p Product, a, b, c []float32, parallel bool) {
 		j.cut = t.cutTransposed(p)
 		j.do(parallel, j.cut.down*j.cut.across, j.pieces)
 	} else {
-		block := max(packedBytes/4/p.K/t.columns, groupPanels) * t.columns
-		buffer := s.Borrow(p.K*roundUp(min(block, p.N), t.columns) + cacheLine/4)
-		j.packed = aligned(*buffer)
-		for j.first = 0; j.first < p.N; j.first += block {
-			j.cut = t.cut(p.M, min(block, p.N-j.first))
+		t.multiplyPacked(j, parallel)
+	}
+	t.done(j)
+}
+
+// multiplyPacked packs a block of B at a time, of both its dimensions if K is long, and multiplies with it.
+func (t *panels) multiplyPacked(j *productJob, parallel bool) {
+	p := &j.p
+	long := min(p.K, longRuns*depth)
+	block := min(max(packedBytes/4/long/t.columns, groupPanels), t.count(p.N)) * t.columns
+	long = (p.K + (p.K+long-1)/long - 1) / ((p.K + long - 1) / long)
+	if long < p.K {
+		long = roundUp(long, depth)
+	}
+	buffer := j.s.Borrow(long*block + cacheLine/4)
+	j.packed = aligned(*buffer)
+	for j.first = 0; j.first < p.N; j.first += block {
+		j.cut = t.cut(p.M, min(block, p.N-j.first))
+		for j.part = (run{0, min(long, p.K)}); j.part.from < p.K; j.part = (run{j.part.to, min(j.part.to+long, p.K)}) {
 			j.do(parallel, (j.cut.panels+packPanels-1)/packPanels, j.packs)
 			j.do(parallel, j.cut.down*j.cut.across, j.pieces)
 		}
-		s.Release(buffer)
 	}
-	t.done(j)
+	j.s.Release(buffer)
 }
 
 // productJob is one product at work. It is used again, with the functions that goroutines are given, so that a product allocates nothing.
@@ -97,6 +110,7 @@ type productJob struct {
 	a, b, c, packed []float32
 	cut             cut
 	first           int // the first column of the panels that are packed
+	part            run // the part of K that is packed, all of it where A is transposed
 
 	packs, pieces func(lo, hi int)
 }
@@ -107,7 +121,7 @@ func (t *panels) job(s *Set, p Product, a, b, c []float32) *productJob {
 		j = &productJob{t: t}
 		j.packs, j.pieces = j.doPacks, j.doPieces
 	}
-	j.s, j.p, j.a, j.b, j.c, j.first = s, p, a, b, c, 0
+	j.s, j.p, j.a, j.b, j.c, j.first, j.part = s, p, a, b, c, 0, run{0, p.K}
 	return j
 }
 
@@ -157,7 +171,7 @@ const packPanels = 4
 // doPacks fills the panels of groups lo to hi-1.
 func (j *productJob) doPacks(lo, hi int) {
 	first, last := lo*packPanels, min(hi*packPanels, j.cut.panels)
-	j.t.pack(j.packed[first*j.p.K*j.t.columns:], &j.p, j.b, run{0, j.p.K}, j.first+first*j.t.columns, last-first)
+	j.t.pack(j.packed[first*j.part.length()*j.t.columns:], &j.p, j.b, j.part, j.first+first*j.t.columns, last-first)
 }
 
 // doPieces does pieces lo to hi-1.

@@ -22,7 +22,7 @@ func (s strips) row(i int) (first, rows int) {
 func (j *productJob) piece(w *piece) {
 	t, p := j.t, &j.p
 	var ends [mostRuns]int32
-	for k := 0; k < p.K; {
+	for k := j.part.from; k < j.part.to; {
 		runs := p.runs(ends[:], k)
 		o := operands{run: run{k, int(runs[len(runs)-1])}}
 		n := o.length()
@@ -37,7 +37,8 @@ func (j *productJob) piece(w *piece) {
 				j.strip(w, &o, runs, i, ahead{x: j.a})
 			}
 		} else {
-			o.panels, o.apart = j.packed[(w.first*p.K+k)*t.columns:], p.K
+			o.apart = j.part.length()
+			o.panels = j.packed[(w.first*o.apart+k-j.part.from)*t.columns:]
 			for i := w.lo; i < w.hi; i++ {
 				row, rows := w.row(i)
 				o.strip, o.pitch = t.turnStrip(w.memory, p, j.a, row, rows, o.run)

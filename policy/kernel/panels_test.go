@@ -39,6 +39,7 @@ var shapes = [][3]int{
 	{48, 280, 128},
 	{7, 700, 515},
 	{253, 45, 37}, // whose last strip is a single row
+	{3, 5, 6500},  // of which a part along K is packed at a time
 }
 
 func product(shape [3]int, transA, transB bool) (p kernel.Product, a, b, c []float32) {

@@ -88,9 +88,17 @@ type circuit struct {
 // build makes a circuit.
 func build(t *testing.T, values []*tensor.Dense, seq op.Sequences, f func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error)) *circuit {
 	t.Helper()
+	return buildFor(t, capacity, values, seq, f)
+}
+
+// buildFor makes a circuit of so many rows.
+func buildFor(
+	t *testing.T, rows int, values []*tensor.Dense, seq op.Sequences, f func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error),
+) *circuit {
+	t.Helper()
 	set, err := kernel.Open()
 	require.NoError(t, err)
-	c := &circuit{t: t, pack: op.NewPack(set, capacity), values: values}
+	c := &circuit{t: t, pack: op.NewPack(set, rows), values: values}
 	c.pack.Fill(seq)
 	g := gorgonia.NewGraph()
 	for _, v := range values {

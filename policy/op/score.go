@@ -9,12 +9,12 @@ import (
 // scoreGrain is the number of rows in one piece of work.
 const scoreGrain = 32
 
-// maxLogits bounds the logits that are in memory at once, 16 MB, if they are of kernel.Run rows at least.
-const maxLogits = 1 << 22
+// maxLogits bounds the logits that are in memory at once, 128 MB, if they are of kernel.Run rows at least.
+const maxLogits = 1 << 25
 
 // Score is the output layer with its softmax: logits = x * table' / temperature, x [N, D], table [V, D]. It gives two vectors [N]: the
 // log-probability of each row's target and the entropy of its distribution, in nats. Both are 0 in rows without a target and
-// beyond the sequences, and a gradient for such a row is ignored, even NaN.
+// beyond the sequences, and a gradient for such a row is ignored, even NaN. Logits are computed for rows with a target alone.
 //
 // Where the vocabulary is large, [N, V] is never in memory: some rows are done at a time, and the backward pass computes their logits
 // once more.
@@ -44,11 +44,14 @@ func scoreChunks(p *Pack, x, table *gorgonia.Node, temperature float32, most int
 	return logp, entropy, err
 }
 
-// score is the state that the operator shares with its gradient.
+// score is the state that the operator shares with its gradient. n is the number of scored rows.
 type score struct {
 	p      *Pack
 	vocab  int
 	linear linear
+	scored scored
+	// x is [n, D], the scored rows; the backward pass writes the gradient for them over it.
+	x []float32
 	// rows is the most rows of a chunk, logits is [rows, V]; the backward pass turns it into the gradient for itself.
 	rows   int
 	logits []float32
@@ -58,50 +61,26 @@ type score struct {
 	starts []int32
 }
 
-// chunk is the rows from lo to hi-1: whole sequences, or whole Runs of one.
-type chunk struct{ lo, hi int }
-
-// cut cuts the sequences of the run into chunks.
-func (s *score) cut() {
-	s.chunks = s.chunks[:0]
-	starts := s.p.seq.Starts
-	for b := range len(starts) - 1 {
-		for lo := int(starts[b]); lo < int(starts[b+1]); lo += kernel.Run {
-			hi := min(lo+kernel.Run, int(starts[b+1]))
-			if last := len(s.chunks) - 1; last >= 0 && hi-s.chunks[last].lo <= s.rows {
-				s.chunks[last].hi = hi
-			} else {
-				s.chunks = append(s.chunks, chunk{lo, hi})
-			}
-		}
-	}
+// cut finds the rows of the run and cuts them into chunks.
+func (s *score) cut(x []float32) {
+	s.scored.find(s.p.seq)
+	s.chunks = s.scored.chunks(s.chunks[:0], s.rows)
 	if s.logits == nil {
-		s.logits = s.p.memory(s.rows * s.vocab)
+		s.logits, s.x = s.p.memory(s.rows*s.vocab), s.p.memory(s.p.capacity*s.linear.in)
 	}
-}
-
-// within are the starts of the sequences in a chunk, counted from its first row.
-func (s *score) within(c chunk) []int32 {
-	s.starts = append(s.starts[:0], 0)
-	for _, start := range s.p.seq.Starts {
-		if int(start) > c.lo && int(start) < c.hi {
-			s.starts = append(s.starts, start-int32(c.lo))
-		}
-	}
-	s.starts = append(s.starts, int32(c.hi-c.lo))
-	return s.starts
+	s.scored.gather(s.x, x, s.linear.in)
 }
 
 // multiply fills the logits of a chunk.
-func (s *score) multiply(c chunk, x, table []float32) {
-	s.linear.forwardRows(c.hi-c.lo, s.logits, x[c.lo*s.linear.in:], table)
+func (s *score) multiply(c chunk, table []float32) {
+	s.linear.forwardRows(c.hi-c.lo, s.logits, s.x[c.lo*s.linear.in:], table)
 }
 
 func (s *score) forward(out []float32, in [][]float32) {
-	s.cut()
+	s.cut(in[0])
 	clear(out)
 	for _, c := range s.chunks {
-		s.multiply(c, in[0], in[1])
+		s.multiply(c, in[1])
 		s.distribute(c, out[:s.p.capacity], out[s.p.capacity:])
 	}
 }
@@ -112,14 +91,10 @@ func (s *score) distribute(c chunk, logp, entropy []float32) {
 		buffer := s.p.set.Borrow(s.vocab)
 		defer s.p.set.Release(buffer)
 		for j := lo; j < hi; j++ {
-			i := c.lo + j
-			target := s.p.seq.Targets[i]
-			if target < 0 {
-				continue
-			}
+			i := s.scored.at[c.lo+j]
 			z := s.logits[j*s.vocab : (j+1)*s.vocab]
 			s.found[i] = s.p.set.Distribute(z, *buffer)
-			logp[i], entropy[i] = z[target]-s.found[i].LogSum, s.found[i].Entropy()
+			logp[i], entropy[i] = z[s.p.seq.Targets[i]]-s.found[i].LogSum, s.found[i].Entropy()
 		}
 	})
 }
@@ -141,16 +116,19 @@ func (s *score) diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Node
 
 // backward is given x, the table, what forward gave and the gradient for that.
 func (s *score) backward(dx, dtable []float32, in [][]float32) {
-	x, table, grad := in[0], in[1], in[3]
+	table, grad := in[1], in[3]
 	width := s.linear.in
 	for _, c := range s.chunks {
 		if len(s.chunks) > 1 {
-			s.multiply(c, x, table)
+			s.multiply(c, table)
 		}
 		s.slopes(c, grad[:s.p.capacity], grad[s.p.capacity:])
-		s.linear.backwardRows(c.hi-c.lo, dx[c.lo*width:], s.logits, table)
-		s.linear.addWeightGradRows(s.within(c), dtable, s.logits, x[c.lo*width:])
+		x := s.x[c.lo*width:]
+		s.starts = s.scored.starts(s.starts[:0], c)
+		s.linear.addWeightGradRows(s.starts, dtable, s.logits, x)
+		s.linear.backwardRows(c.hi-c.lo, x, s.logits, table)
 	}
+	s.scored.scatter(dx[:s.p.rows()*width], s.x, width)
 }
 
 // slopes turns the logits of a chunk into their own gradient.
@@ -159,14 +137,13 @@ func (s *score) slopes(c chunk, dlogp, dentropy []float32) {
 		buffer := s.p.set.Borrow(s.vocab)
 		defer s.p.set.Release(buffer)
 		for j := lo; j < hi; j++ {
-			i := c.lo + j
+			i := s.scored.at[c.lo+j]
 			z := s.logits[j*s.vocab : (j+1)*s.vocab]
-			target := s.p.seq.Targets[i]
-			if target < 0 || (dlogp[i] == 0 && dentropy[i] == 0) {
+			if dlogp[i] == 0 && dentropy[i] == 0 {
 				clear(z)
 				continue
 			}
-			s.p.set.DistributeGrad(z, *buffer, s.found[i], int(target), dlogp[i], dentropy[i])
+			s.p.set.DistributeGrad(z, *buffer, s.found[i], int(s.p.seq.Targets[i]), dlogp[i], dentropy[i])
 		}
 	})
 }

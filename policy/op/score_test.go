@@ -64,6 +64,38 @@ func slowScore(x, table *tensor.Dense, i, target int) (logp, entropy float64) {
 	return z[target], entropy
 }
 
+// How many logits are in memory at once, and rows without a target among the others, change no bit.
+func TestScoreInChunksGivesTheSameBits(t *testing.T) {
+	t.Parallel()
+	const rows, width = 1000, 6
+	r := rng("chunks")
+	seq := op.Sequences{Starts: []int32{0, 300, 301, 950}}
+	for i := range seq.Starts[3] {
+		seq.Tokens, seq.Positions, seq.Targets = append(seq.Tokens, 0), append(seq.Positions, 0), append(seq.Targets, int32(r.IntN(scoreVocab)))
+		if i < 270 || i > 400 && i < 420 {
+			seq.Targets[i] = -1
+		}
+	}
+	x, table := normal(rng("x"), rows, width), normal(rng("table"), scoreVocab, width)
+	run := func(most int) *circuit {
+		c := buildFor(t, rows, []*tensor.Dense{x, table}, seq, func(p *op.Pack, in gorgonia.Nodes) (*gorgonia.Node, error) {
+			logp, _, err := op.ScoreChunks(p, in[0], in[1], temperature, most)
+			return logp, err
+		})
+		c.run()
+		return c
+	}
+	whole, parts := run(rows*scoreVocab), run(1)
+	require.Equal(t, whole.result(), parts.result())
+	require.Equal(t, whole.grad(0), parts.grad(0))
+	require.Equal(t, whole.grad(1), parts.grad(1))
+	for i, target := range seq.Targets {
+		if target < 0 {
+			require.Equal(t, make([]float32, width), whole.grad(0)[i*width:(i+1)*width])
+		}
+	}
+}
+
 func TestScoreIgnoresGradientsWithoutATarget(t *testing.T) {
 	t.Parallel()
 	seq := sequences(scoreVocab)
