@@ -41,15 +41,17 @@ type TrainerOptions struct {
 type Trainer struct {
 	params, grads *Params
 	addends       []addend
-	set           *kernel.Set
-	rotary        *kernel.Rotary
-	temperature   float32
-	detached      bool
-	checkpoint    bool
-	loss          Loss
-	usage         Usage
-	training      []*circuit
-	evaluating    []*circuit
+	// pending says that the addends hold something that Grads hasn't added yet.
+	pending     bool
+	set         *kernel.Set
+	rotary      *kernel.Rotary
+	temperature float32
+	detached    bool
+	checkpoint  bool
+	loss        Loss
+	usage       Usage
+	training    []*circuit
+	evaluating  []*circuit
 }
 
 // NewTrainer builds nothing yet; graphs are built when a batch needs them. An option out of range is hone.ErrInvalid.
@@ -70,20 +72,34 @@ func NewTrainer(params *Params, set *kernel.Set, options TrainerOptions) (*Train
 
 // Grads is the sum of what Gradient has computed since ZeroGrads. It is the Trainer's own, zero at first.
 func (t *Trainer) Grads() *Params {
+	if !t.pending {
+		return t.grads
+	}
+	t.pending = false
 	for _, a := range t.addends {
-		t.set.Add(a.sum, a.grad)
-		clear(a.sum)
+		t.set.Parallel(len(a.sum), weightGrain, func(lo, hi int) {
+			t.set.Add(a.sum[lo:hi], a.grad[lo:hi])
+			clear(a.sum[lo:hi])
+		})
 	}
 	return t.grads
 }
 
+// weightGrain is the number of weights in one piece of work.
+const weightGrain = 1 << 16
+
 // ZeroGrads sets all gradients to 0, NaN included, and forgets what the routers did: the start of a step.
 func (t *Trainer) ZeroGrads() {
-	clear(t.grads.flat)
+	t.clear(t.grads.flat)
 	t.usage = Usage{}
 	for _, a := range t.addends {
-		clear(a.sum)
+		t.clear(a.sum)
 	}
+	t.pending = false
+}
+
+func (t *Trainer) clear(x []float32) {
+	t.set.Parallel(len(x), weightGrain, func(lo, hi int) { clear(x[lo:hi]) })
 }
 
 // addend is a part of the gradient of a weight that is read several times, as that of an embedding which is the output's matrix, too.
@@ -125,6 +141,7 @@ func (t *Trainer) Gradient(ctx context.Context, b Batch) (loss float64, err erro
 	}
 	_, work := phase.Begin(ctx, "gradient")
 	defer work.End()
+	t.pending = true
 	if err := c.run(b, work); err != nil {
 		return 0, err
 	}

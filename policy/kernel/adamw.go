@@ -63,14 +63,3 @@ func adamw(w, g, m, v []float32, c *adamwFactors) {
 		w[i] = float32(w[i]*c.keep) - float32(c.step*m[i])/(float32(float32(math.Sqrt(float64(v[i])))*c.root)+c.eps)
 	}
 }
-
-// SquaredNorm is the sum of squares of x, in pieces of fixed size added in float64.
-func (s *Set) SquaredNorm(x []float32) float64 {
-	const piece = 1 << 10
-	total := 0.0
-	for ; len(x) > 0; x = x[min(piece, len(x)):] {
-		part := x[:min(piece, len(x))]
-		total += float64(s.vectors.dot(part, part))
-	}
-	return total
-}

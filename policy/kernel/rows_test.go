@@ -266,15 +266,18 @@ func TestChecklist34UpdatePutsEpsilonWherePyTorchDoes(t *testing.T) {
 	require.InDelta(t, -9.90e-4, w[0], 5e-7)
 }
 
-func TestSquaredNorm(t *testing.T) {
+func TestSquaredNormAndDistance(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, s *kernel.Set) {
 		for _, n := range []int{0, 1, 1023, 5000} {
-			x, want := normal(rng(n), n), 0.0
-			for _, v := range x {
-				want += float64(v) * float64(v)
+			x, y := normal(rng(n), n), normal(rng(n+1), n)
+			norm, distance := 0.0, 0.0
+			for i, v := range x {
+				norm += float64(v) * float64(v)
+				distance += (float64(v) - float64(y[i])) * (float64(v) - float64(y[i]))
 			}
-			require.InDelta(t, want, s.SquaredNorm(x), 1e-6*float64(n))
+			require.InDelta(t, norm, s.SquaredNorm(x), 1e-6*float64(n))
+			require.InDelta(t, distance, s.SquaredDistance(x, y), 2e-6*float64(n))
 		}
 	})
 }

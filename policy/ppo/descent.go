@@ -74,7 +74,7 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 			return true, nil
 		}
 		d.learner.freeze()
-		blocks = blockNorms(d.learner.trainer.Grads())
+		blocks = blockNorms(d.learner.set, d.learner.trainer.Grads())
 		_, work := phase.Begin(ctx, "optimiser")
 		norm, err = d.in.Optimizer.Step(d.learner.set, d.learner.params, d.learner.trainer.Grads(), d.in.LearningRate)
 		work.End()

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hone-rl/hone/policy"
+	"github.com/hone-rl/hone/policy/kernel"
 )
 
 // Block is the mean norm of the gradient over one part of the policy, of the steps taken, before clipping.
@@ -25,7 +26,7 @@ func (s *Stats) BlockMetrics() map[string]float64 {
 }
 
 // blockNorms are the norms of the gradients, block by block.
-func blockNorms(grads *policy.Params) []Block {
+func blockNorms(set *kernel.Set, grads *policy.Params) []Block {
 	var out []Block
 	for _, t := range grads.Tensors() {
 		name := t.Block()
@@ -34,9 +35,7 @@ func blockNorms(grads *policy.Params) []Block {
 			at = len(out)
 			out = append(out, Block{Name: name})
 		}
-		for _, g := range t.Data {
-			out[at].GradNorm += float64(g) * float64(g)
-		}
+		out[at].GradNorm += set.SquaredNorm(t.Data)
 	}
 	for i := range out {
 		out[i].GradNorm = math.Sqrt(out[i].GradNorm)
@@ -81,17 +80,12 @@ func (s *Stats) quantiles(advantages []float64) {
 }
 
 // relativeChange is |after - before| / |before|, 0 where there was nothing before.
-func relativeChange(before, after []float32) float64 {
-	change, size := 0.0, 0.0
-	for i, w := range before {
-		d := float64(after[i]) - float64(w)
-		change += d * d
-		size += float64(w) * float64(w)
-	}
+func relativeChange(set *kernel.Set, before, after []float32) float64 {
+	size := set.SquaredNorm(before)
 	if size == 0 {
 		return 0
 	}
-	return math.Sqrt(change / size)
+	return math.Sqrt(set.SquaredDistance(after, before) / size)
 }
 
 // weighed is what is known of the weights for where samples came from.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
@@ -20,6 +19,8 @@ type Learner struct {
 	set     *kernel.Set
 	loss    *Loss
 	trainer *policy.Trainer
+	// before is memory for the parameters that an update begins with.
+	before []float32
 }
 
 // NewLearner makes a learner that changes params in place. c gives what is part of the graph: ValueDetached and Checkpoint. temperature is
@@ -166,12 +167,12 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
 
 	l.loss.objective = newObjective(c, in.Beta)
 	l.loss.objective.valueOnly = valueOnly
-	before := slices.Clone(l.params.Flat())
+	l.keep()
 	run := &descent{learner: l, in: in, stats: &stats, seen: newTally()}
 	if err := run.epochs(ctx, samples, imitations); err != nil {
 		return Result{Skipped: run.skipped}, err
 	}
-	stats.UpdateRatio = relativeChange(before, l.params.Flat())
+	stats.UpdateRatio = relativeChange(l.set, l.before, l.params.Flat())
 	stats.observe(run.seen, in.Reference != nil)
 
 	result := Result{Stats: stats, Beta: in.Beta, Skipped: run.skipped, Targets: targets(samples, in.Reference != nil)}
@@ -187,6 +188,16 @@ func (l *Learner) Update(ctx context.Context, in UpdateInput) (Result, error) {
 		return Result{}, err
 	}
 	return result, nil
+}
+
+// keep copies the parameters.
+func (l *Learner) keep() {
+	now := l.params.Flat()
+	if l.before == nil {
+		l.before = make([]float32, len(now))
+	}
+	const grain = 1 << 16
+	l.set.Parallel(len(now), grain, func(lo, hi int) { copy(l.before[lo:hi], now[lo:hi]) })
 }
 
 // weigh scores all samples with the policy as it is where Config.Importance asks for it, and makes their weights of that.
