@@ -184,6 +184,40 @@ func TestSupervisedUpdateGoesOnWhereTheStartLeftOff(t *testing.T) {
 	require.Equal(t, again.Digest(), params.Digest())
 }
 
+func TestDemonstrationsFitTheContext(t *testing.T) {
+	t.Parallel()
+	searches := func(context int) func(*Job) {
+		return func(j *Job) {
+			j.Algorithm, j.Start.Solve, j.Start.Walk, j.Start.Search = AlgorithmSupervised, 0, 0, 1
+			j.Game24.Traces.MaxRetries, j.Policy.Context, j.Rollout.MaxTokens = 24, context, 16
+		}
+	}
+	length := func(e sft.Example) int { return len(e.Prompt) + len(e.Completion) }
+	wide, _, _ := pupil(t, searches(2048))
+	all, err := wide.demonstrations(t.Context(), 0, 40, new(pulse))
+	require.NoError(t, err)
+	narrow, params, u := pupil(t, searches(160))
+	fit, err := narrow.demonstrations(t.Context(), 0, 40, new(pulse))
+	require.NoError(t, err)
+	again := 0
+	for i := range all {
+		require.LessOrEqual(t, length(fit[i]), 160)
+		if length(all[i]) <= 160 {
+			require.Equal(t, all[i], fit[i], "what fits is as it was")
+		} else {
+			again++
+		}
+	}
+	require.Positive(t, again)
+	require.Less(t, again, len(all))
+	teach(t, narrow, params, u, sampled(t, narrow, 0, []string{"1 + 2 = 3 (left: 3)\n"}, []bool{true}))
+
+	tight, _, _ := pupil(t, searches(48))
+	_, err = tight.demonstrations(t.Context(), 0, 1, new(pulse))
+	require.ErrorIs(t, err, hone.ErrInvalid)
+	require.ErrorContains(t, err, "demonstration 0: 64 in a row are longer than policy.context 48")
+}
+
 func TestAlgorithmsAreChosenByNameAndValidated(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/hone-rl/hone"
@@ -122,41 +123,62 @@ func (s *session) startOutput(ctx context.Context) (SupervisedStartOutput, error
 	}, nil
 }
 
-// demonstrations are n traces to imitate from the given one on, each of a random training problem in a random style.
+// mostDraws bounds how often a demonstration is drawn until one fits the context.
+const mostDraws = 64
+
+// demonstrations are n traces to imitate from the given one on, each of a random training problem in a random style. One that is longer
+// than the context is drawn again.
 func (s *session) demonstrations(ctx context.Context, from, n int, p *pulse) ([]sft.Example, error) {
-	c := s.job.Start
 	examples := make([]sft.Example, n)
 	for i := range examples {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		rng := hone.Rand(hone.Seed(s.job.Seed, "demonstration", from+i))
-		problem := s.train[rng.IntN(len(s.train))]
-		style := task.StyleSolve
-		switch at := rng.Float64() * c.shares(); {
-		case at < c.Walk:
-			style = task.StyleWalk
-		case at < c.Walk+c.Retry:
-			style = task.StyleRetry
-		case at < c.Walk+c.Retry+c.Search:
-			style = task.StyleSearch
+		seed := hone.Seed(s.job.Seed, "demonstration", from+i)
+		for drawn, fits := 0, false; !fits; drawn++ {
+			switch {
+			case drawn == mostDraws:
+				e := examples[i]
+				return nil, fmt.Errorf("demonstration %d: %d in a row are longer than policy.context %d, the last of %d tokens: raise it, or "+
+					"ask for shorter ones: %w", from+i, drawn, s.shape.Context, len(e.Prompt)+len(e.Completion), hone.ErrInvalid)
+			case drawn > 0:
+				seed = hone.Seed(seed, "drawn again", drawn)
+			}
+			var err error
+			if examples[i], err = s.demonstration(hone.Rand(seed)); err != nil {
+				return nil, err
+			}
+			fits = len(examples[i].Prompt)+len(examples[i].Completion) <= s.shape.Context
 		}
-		text, err := s.task.Demonstrate(problem, rng, style)
-		if err != nil {
-			return nil, fmt.Errorf("demonstrate %s: %w", problem.ID(), err)
-		}
-		prompt, err := s.token.Encode(problem.Prompt)
-		if err != nil {
-			return nil, fmt.Errorf("prompt of %s: %w", problem.ID(), err)
-		}
-		completion, err := s.token.Encode(text)
-		if err != nil {
-			return nil, fmt.Errorf("demonstration of %s: %w", problem.ID(), err)
-		}
-		examples[i] = sft.Example{Prompt: prompt, Completion: append(completion, s.token.EOS())}
 		p.at(i+1, len(examples))
 	}
 	return examples, nil
+}
+
+// demonstration is one trace to imitate, of a random training problem in a random style.
+func (s *session) demonstration(rng *rand.Rand) (sft.Example, error) {
+	c, problem, style := s.job.Start, s.train[rng.IntN(len(s.train))], task.StyleSolve
+	switch at := rng.Float64() * c.shares(); {
+	case at < c.Walk:
+		style = task.StyleWalk
+	case at < c.Walk+c.Retry:
+		style = task.StyleRetry
+	case at < c.Walk+c.Retry+c.Search:
+		style = task.StyleSearch
+	}
+	text, err := s.task.Demonstrate(problem, rng, style)
+	if err != nil {
+		return sft.Example{}, fmt.Errorf("demonstrate %s: %w", problem.ID(), err)
+	}
+	prompt, err := s.token.Encode(problem.Prompt)
+	if err != nil {
+		return sft.Example{}, fmt.Errorf("prompt of %s: %w", problem.ID(), err)
+	}
+	completion, err := s.token.Encode(text)
+	if err != nil {
+		return sft.Example{}, fmt.Errorf("demonstration of %s: %w", problem.ID(), err)
+	}
+	return sft.Example{Prompt: prompt, Completion: append(completion, s.token.EOS())}, nil
 }
 
 // holder is the name under which this run is trained. It is the same in every process: whoever comes last has the newest fence,
