@@ -91,8 +91,10 @@ type pass struct {
 	gateUp []float32 // [passRows, 2F]
 	hidden []float32 // [passRows, F]
 	logits []float32 // [passRows, V]
-	// rounded are the rows of a product with a weight of bfloat16, heads the rows of qkv, one head after the other.
-	rounded, heads []kernel.BFloat16
+	// packed are the rows of the product that is under way, in the form that its weight is multiplied with.
+	packed []float32
+	// heads are the rows of qkv in bfloat16, one head after the other.
+	heads []kernel.BFloat16
 	// experts are the buffers for a mixture.
 	experts mixtureBuffers
 	// spread: every part of the work is split over all processors. Otherwise other passes use them.
@@ -102,7 +104,7 @@ type pass struct {
 	scale        []float32
 	product      product
 	// The stages, as values that a call of Parallel needn't make.
-	stages struct{ round, parts, normalise, store, attend, activate, read func(lo, hi int) }
+	stages struct{ pack, parts, normalise, store, attend, activate, read func(lo, hi int) }
 }
 
 // product is one matrix product: out = a * weight', or that added to out. a is [n, In], out [n, Out].
@@ -131,11 +133,10 @@ func newPass(e *Engine) *pass {
 		experts: newMixtureBuffers(c),
 	}
 	if e.weights.head.BFloat16() {
-		p.rounded = make([]kernel.BFloat16, passRows*kernel.BFloat16Row(max(c.Width, hidden)))
 		p.heads = make([]kernel.BFloat16, passRows*p.headsWidth())
 	}
 	s := &p.stages
-	s.round, s.parts, s.normalise, s.store = p.roundRows, p.parts, p.normaliseRows, p.storeRows
+	s.pack, s.parts, s.normalise, s.store = p.packRows, p.parts, p.normaliseRows, p.storeRows
 	s.attend, s.activate, s.read = p.attendRows, p.activateRows, p.readRows
 	if e.pool.shape.half {
 		s.store, s.attend = p.storeRoundedRows, p.attendRoundedRows
@@ -222,11 +223,16 @@ func (p *pass) each(n, grain int, f func(lo, hi int)) {
 
 // multiply computes a product, on one processor if it is small.
 func (p *pass) multiply(product product) {
+	if product.n == 0 {
+		return
+	}
 	p.product = product
 	w := product.weight
-	if w.BFloat16() {
-		p.each(product.n, lightGrain, p.stages.round)
+	if most := p.set.PackedLen(w, passRows); len(p.packed) < most {
+		p.packed = make([]float32, most)
 	}
+	unit := p.set.PackGrain(w, product.n)
+	p.each(product.n, max(lightGrain/unit, 1)*unit, p.stages.pack)
 	parts := (w.Out + kernel.WeightGrain - 1) / kernel.WeightGrain
 	grain := parts
 	if p.spread && w.In*w.Out*(product.n+readingCost) >= smallWork {
@@ -247,17 +253,12 @@ func streams(n int) int {
 func (p *pass) parts(lo, hi int) {
 	x := &p.product
 	first, last := lo*kernel.WeightGrain, min(hi*kernel.WeightGrain, x.weight.Out)
-	if x.weight.BFloat16() {
-		p.set.LinearBFloat16(x.weight, first, last, x.out, x.weight.Out, p.rounded, x.n, x.add)
-		return
-	}
-	p.set.Linear(x.weight, first, last, x.out, x.weight.Out, x.a, x.n, x.add)
+	p.set.LinearPacked(x.weight, first, last, x.out, x.weight.Out, p.packed, x.n, x.add)
 }
 
-// roundRows rounds rows of the product's a, for all parts.
-func (p *pass) roundRows(lo, hi int) {
-	in := p.product.weight.In
-	p.set.RoundBFloat16(p.rounded[lo*kernel.BFloat16Row(in):], p.product.a[lo*in:hi*in], in)
+// packRows packs rows of the product's a, for all parts.
+func (p *pass) packRows(lo, hi int) {
+	p.set.PackRows(p.product.weight, p.packed, p.product.a, p.product.n, lo, hi)
 }
 
 // normalise writes x, normalised and scaled, to norm.

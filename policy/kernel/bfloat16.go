@@ -137,16 +137,6 @@ type ahead16 struct {
 	wanted    bool
 }
 
-// linearRounded is Linear with a weight of bfloat16: it rounds the rows first.
-func (s *Set) linearRounded(w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
-	n := m * BFloat16Row(w.In)
-	buffer := s.Borrow((n + 1) / 2)
-	defer s.Release(buffer)
-	rounded := BFloat16s(*buffer)[:n]
-	s.RoundBFloat16(rounded, x[:m*w.In], w.In)
-	s.LinearBFloat16(w, first, last, y, ldy, rounded, m, add)
-}
-
 // plainHalves are in Go alone.
 func plainHalves() halves {
 	h := halves{name: "go", round: roundRow, product: plainHalf}

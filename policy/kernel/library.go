@@ -61,6 +61,15 @@ func (l libraryProducts) packWeight(w *Weight, rows []float32) {
 	}
 }
 
+func (l libraryProducts) packGrain(int) int { return 1 }
+
+func (l libraryProducts) packedLen(m, in int) int { return m * in }
+
+// packRowsOf leaves rows as they are.
+func (l libraryProducts) packRowsOf(to, x []float32, _, in, first, last int) {
+	copy(to[first*in:], x[first*in:last*in])
+}
+
 func (l libraryProducts) linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
 	for ; first < last; first += WeightGrain {
 		l.linearBlock(s, w, first, y, ldy, x, m, add)

@@ -24,18 +24,13 @@ func BenchmarkLinear(b *testing.B) {
 	for _, name := range []string{"float32", "bf16"} {
 		for _, m := range []int{1, 4, 16, 64} {
 			x, y := normal(rng("x"), m*in), make([]float32, m*out)
-			rounded := make([]kernel.BFloat16, m*kernel.BFloat16Row(in))
-			s.RoundBFloat16(rounded, x, in)
+			packed := make([]float32, s.PackedLen(weights[name][0], m))
 			b.Run(fmt.Sprintf("%s/rows=%d", name, m), func(b *testing.B) {
 				for b.Loop() {
 					for _, w := range weights[name] {
+						s.PackRows(w, packed, x, m, 0, m)
 						s.Parallel(out/kernel.WeightGrain, out/kernel.WeightGrain/4/runtime.GOMAXPROCS(0), func(lo, hi int) {
-							first, last := lo*kernel.WeightGrain, hi*kernel.WeightGrain
-							if name == "bf16" {
-								s.LinearBFloat16(w, first, last, y, out, rounded, m, false)
-								return
-							}
-							s.Linear(w, first, last, y, out, x, m, false)
+							s.LinearPacked(w, lo*kernel.WeightGrain, hi*kernel.WeightGrain, y, out, packed, m, false)
 						})
 					}
 				}

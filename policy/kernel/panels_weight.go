@@ -6,9 +6,28 @@ func (t *panels) packWeight(w *Weight, rows []float32) {
 	t.pack(w.data, p, rows, run{0, w.In}, 0, t.count(w.Out))
 }
 
-func (t *panels) linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
+func (t *panels) packGrain(m int) int { return t.height(m) }
+
+func (t *panels) packedLen(m, in int) int { return t.strips(m) * t.side * in }
+
+// packRowsOf turns whole strips. A single row stays as it is.
+func (t *panels) packRowsOf(to, x []float32, m, in, first, last int) {
 	if m == 1 {
-		first = t.rowTimes(w, first, last, y, x, add)
+		copy(to, x[:in])
+		return
+	}
+	r := strips{height: t.height(m), rows: m}
+	for ; first < last; first += r.height {
+		at := first / r.height
+		_, rows := r.row(at)
+		t.turn(to[at*t.side*in:], x[first*in:], in, in, rows, t.side)
+	}
+}
+
+func (t *panels) linear(_ *Set, w *Weight, first, last int, y []float32, ldy int, packed []float32, m int, add bool) {
+	pitch := t.side
+	if m == 1 {
+		first, pitch = t.rowTimes(w, first, last, y, packed, add), 1
 	}
 	p := &Product{M: m, N: w.Out, K: w.In, Alpha: 1, LDA: w.In, LDC: ldy}
 	if add {
@@ -16,42 +35,62 @@ func (t *panels) linear(s *Set, w *Weight, first, last int, y []float32, ldy int
 	}
 	r, n := strips{height: t.height(m), rows: m}, t.strips(m)
 	tiles := (n + tileStrips - 1) / tileStrips
-	buffer := s.Borrow((n+tiles-1)/tiles*t.side*w.In + cacheLine/4)
-	packed, pitch := aligned(*buffer), t.side
-	if m == 1 {
-		packed, pitch = x, 1
-	}
 	for i := range tiles {
 		r.lo, r.hi = i*n/tiles, (i+1)*n/tiles
-		for at := r.lo; at < r.hi && m > 1; at++ {
-			row, rows := r.row(at)
-			t.turn(packed[(at-r.lo)*pitch*w.In:], x[row*w.In:], w.In, w.In, rows, pitch)
-		}
-		for column := first; column < last; column += t.columns {
-			t.weighted(p, w, packed, y, pitch, r, column)
+		for column := first; column < last; column += stripStreams * t.columns {
+			t.weighted(p, w, packed, y, pitch, r, column, last)
 		}
 	}
-	s.Release(buffer)
 }
 
-// weighted multiplies packed strips with the panel of a weight for columns from column on. Weights come from far: while the first strip
-// is multiplied with one half of a run, the other is asked for, and while the next two are, what follows the run.
-func (t *panels) weighted(p *Product, w *Weight, packed, y []float32, pitch int, r strips, column int) {
+// stripStreams is the number of panels that strips are multiplied with in turn, while as many are asked for.
+const stripStreams = 2
+
+// weighted multiplies packed strips with stripStreams panels of a weight, those for columns from column on, but for last and what follows,
+// a run at a time. Weights come from far, so what comes after is asked for meanwhile.
+func (t *panels) weighted(p *Product, w *Weight, packed, y []float32, pitch int, r strips, column, last int) {
+	end := min(column+stripStreams*t.columns, last)
 	for k := 0; k < p.K; k += depth {
 		add, beta := p.onto(k)
 		n := min(depth, p.K-k)
-		run := w.data[column*p.K+k*t.columns:]
-		ahead := n * t.columns / 2
-		for i := r.lo; i < r.hi; i++ {
-			row, rows := r.row(i)
-			next, step := &run[0], 0
-			if ahead < len(run) && ahead < 2*n*t.columns {
-				next, step = &run[ahead], 2*cacheLine
+		next := t.following(p, column, k, last)
+		for c := column; c < end; c += t.columns {
+			for i := r.lo; i < r.hi; i++ {
+				row, rows := r.row(i)
+				t.product[rows](n, &packed[(i*p.K+k)*pitch], 4*pitch, &w.data[c*p.K+k*t.columns], 0, &y[row*p.LDC+c], 4*p.LDC, p.Alpha,
+					beta, add, min(t.columns, p.N-c), &w.data[next.at], next.second, next.step, 0)
+				next.advance(n / 2 * cacheLine / 4)
 			}
-			ahead += n * t.columns / 2
-			t.product[rows](n, &packed[((i-r.lo)*p.K+k)*pitch], 4*pitch, &run[0], 0, &y[row*p.LDC+column], 4*p.LDC, p.Alpha, beta,
-				add, min(t.columns, p.N-column), next, step/2, step, 0)
 		}
+	}
+}
+
+// asked is memory to ask for: size elements from at on, and as many second bytes further, step bytes at a time. Where there is none, step
+// is 0.
+type asked struct{ at, size, second, step int }
+
+// following is the run after that at k, of the same panels or of those after them. There may be none.
+func (t *panels) following(p *Product, column, k, last int) asked {
+	k += depth
+	if k >= p.K {
+		column, k = column+stripStreams*t.columns, 0
+	}
+	if column >= last {
+		return asked{}
+	}
+	a := asked{at: column*p.K + k*t.columns, size: min(depth, p.K-k) * t.columns, second: 4 * p.K * t.columns, step: cacheLine}
+	if column+t.columns >= last { // a single panel, from both ends of its halves
+		a.size /= 2
+		a.second = 4 * a.size
+	}
+	return a
+}
+
+// advance is called when so many elements of each place have been asked for.
+func (a *asked) advance(n int) {
+	a.at, a.size = a.at+n, a.size-n
+	if a.size <= 0 {
+		*a = asked{}
 	}
 }
 

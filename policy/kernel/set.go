@@ -42,9 +42,14 @@ type Set struct {
 type products interface {
 	// multiply computes a product whose slices have been checked and are not empty, on one goroutine or on all.
 	multiply(s *Set, p Product, a, b, c []float32, parallel bool)
-	// packWeight fills w from its rows, linear multiplies with it, see [Set.Linear].
+	// packWeight fills w from its rows.
 	packWeight(w *Weight, rows []float32)
-	linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool)
+	// packedLen, packGrain and packRowsOf are about the rows that weights are multiplied with, see [Set.PackRows].
+	packedLen(m, in int) int
+	packGrain(m int) int
+	packRowsOf(to, x []float32, m, in, first, last int)
+	// linear multiplies packed rows with a weight, see [Set.LinearPacked].
+	linear(s *Set, w *Weight, first, last int, y []float32, ldy int, packed []float32, m int, add bool)
 }
 
 // Open is the set that the environment variable HONE_KERNELS names; if it is empty, the first that the machine has of: assembly

@@ -253,21 +253,30 @@ func (t *tiles) packWeight(w *Weight, rows []float32) {
 	}
 }
 
-func (t *tiles) linear(s *Set, w *Weight, first, last int, y []float32, ldy int, x []float32, m int, add bool) {
-	p := Product{M: m, K: w.In, LDA: w.In}
+func (t *tiles) packGrain(int) int { return tileSide }
+
+func (t *tiles) packedLen(m, in int) int {
+	return roundUp(m, tileSide) * Product{K: in}.steps() * tileStep
+}
+
+func (t *tiles) packRowsOf(to, x []float32, m, in, first, last int) {
+	p := Product{M: m, K: in, LDA: in}
 	steps := p.steps()
-	buffer := s.Borrow(roundUp(m, tileSide)*steps*tileStep + tileFloats)
-	defer s.Release(buffer)
-	packed, sums := (*buffer)[tileFloats:], (*buffer)[:tileFloats]
-	for i := 0; i < m; i += tileSide {
-		packTileRow(packed[i*steps*tileStep:], p, x, 0, w.In, i, min(tileSide, m-i))
+	for i := first; i < last; i += tileSide {
+		packTileRow(to[i*steps*tileStep:], p, x, 0, in, i, min(tileSide, m-i))
 	}
+}
+
+func (t *tiles) linear(s *Set, w *Weight, first, last int, y []float32, ldy int, packed []float32, m int, add bool) {
+	steps := Product{K: w.In}.steps()
+	sums := s.Borrow(tileFloats)
+	defer s.Release(sums)
 	beta := float32(0)
 	if add {
 		beta = 1
 	}
 	for j := first; j < last; j += tileSide {
 		b := w.data[j*steps*tileStep:][:steps*tileFloats]
-		tileBlocks(sums, packed, b, y[j:], ldy, m, min(tileSide, w.Out-j), 1, beta)
+		tileBlocks(*sums, packed, b, y[j:], ldy, m, min(tileSide, w.Out-j), 1, beta)
 	}
 }

@@ -36,14 +36,60 @@ func (s *Set) Linear(w *Weight, first, last int, y []float32, ldy int, x []float
 	if m == 0 || first == last {
 		return
 	}
-	w.checkColumns(first, last)
-	check("x", x, m, w.In, w.In)
-	check("y", y, m, w.Out, ldy)
+	packed := s.Borrow(s.PackedLen(w, m))
+	defer s.Release(packed)
+	s.PackRows(w, *packed, x, m, 0, m)
+	s.LinearPacked(w, first, last, y, ldy, *packed, m, add)
+}
+
+// PackedLen is the length of m rows that PackRows has written for w. It doesn't become less with more rows.
+func (s *Set) PackedLen(w *Weight, m int) int {
 	if w.BFloat16() {
-		s.linearRounded(w, first, last, y, ldy, x, m, add)
+		return m * BFloat16Row(w.In) / 2
+	}
+	return s.products.packedLen(m, w.In)
+}
+
+// PackGrain is what the rows at which m rows may be cut for PackRows are multiples of.
+func (s *Set) PackGrain(w *Weight, m int) int {
+	if w.BFloat16() {
+		return 1
+	}
+	return s.products.packGrain(m)
+}
+
+// PackRows writes rows first to last-1 of x, [m, In], in the form that w is multiplied with fastest, so that products with parts of w share
+// the work. first is a multiple of PackGrain, and so is last unless it is m.
+func (s *Set) PackRows(w *Weight, packed, x []float32, m, first, last int) {
+	check("x", x, m, w.In, w.In)
+	if grain := s.PackGrain(w, m); first < 0 || first%grain != 0 || last < first || last > m || last%grain != 0 && last != m {
+		panic(fmt.Sprintf("kernel: rows %d to %d of %d, packed by %d", first, last, m, grain))
+	}
+	if len(packed) < s.PackedLen(w, m) {
+		panic(fmt.Sprintf("kernel: %d rows packed to a slice of %d, want %d", m, len(packed), s.PackedLen(w, m)))
+	}
+	if w.BFloat16() {
+		s.RoundBFloat16(BFloat16s(packed)[first*BFloat16Row(w.In):], x[first*w.In:last*w.In], w.In)
 		return
 	}
-	s.products.linear(s, w, first, last, y, ldy, x, m, add)
+	s.products.packRowsOf(packed, x, m, w.In, first, last)
+}
+
+// LinearPacked is Linear with all rows packed by PackRows for w, or for a weight of the same width and kind.
+func (s *Set) LinearPacked(w *Weight, first, last int, y []float32, ldy int, packed []float32, m int, add bool) {
+	if m == 0 || first == last {
+		return
+	}
+	if w.BFloat16() {
+		s.LinearBFloat16(w, first, last, y, ldy, BFloat16s(packed), m, add)
+		return
+	}
+	w.checkColumns(first, last)
+	check("y", y, m, w.Out, ldy)
+	if len(packed) < s.PackedLen(w, m) {
+		panic(fmt.Sprintf("kernel: %d packed rows in a slice of %d, want %d", m, len(packed), s.PackedLen(w, m)))
+	}
+	s.products.linear(s, w, first, last, y, ldy, packed, m, add)
 }
 
 func (w *Weight) checkColumns(first, last int) {
