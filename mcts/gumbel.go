@@ -50,11 +50,19 @@ func (a *arena) layOut(rng *rand.Rand, simulations int) {
 		}
 		p.logits[e] = math.Inf(-1)
 		if prior := *a.prior(int32(e)); prior >= 0 {
-			p.logits[e] = max(minLogit, noise+math.Log(prior/greatest))
+			p.logits[e] = max(minLogit, noise+logit(prior, greatest))
 		}
 	}
 	p.visits = consideredVisits(min(a.cfg.Gumbel.Considered, open), simulations)
 	a.plan = p
+}
+
+// logit is the logarithm of a prior over the greatest one; where all are 0 they are equal.
+func logit(prior, greatest float64) float64 {
+	if greatest == 0 {
+		return 0
+	}
+	return math.Log(prior / greatest)
 }
 
 // rootEdge is one of the root's actions; its link is nil where no walk took it.

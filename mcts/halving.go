@@ -112,7 +112,7 @@ func halve(nodes []Node, children []int, cfg Config, rng *rand.Rand) []*Halving 
 		if a.priors[e] == taken {
 			l = a.linkOf(int32(e))
 		}
-		h := &Halving{Logit: max(minLogit, math.Log(p/greatest)), Completed: c.ofLink(l)}
+		h := &Halving{Logit: max(minLogit, logit(p, greatest)), Completed: c.ofLink(l)}
 		h.Noise = a.plan.logits[e] - h.Logit
 		h.Score = a.plan.logits[e] + h.Completed
 		h.Round, h.Rounds = roundOf(plan, nodes[child].Visits)

@@ -131,3 +131,17 @@ func TestOffersGoWithNeitherNoiseNorWidening(t *testing.T) {
 	require.ErrorContains(t, err, "noise_fraction of 0.25")
 	require.ErrorContains(t, err, "widen factor of 1")
 }
+
+// Actions whose priors are all 0 used to have no number for a logit.
+func TestOffersWithoutAPriorAreEqualToAGumbelSearch(t *testing.T) {
+	t.Parallel()
+	cfg := gumbel(4)
+	cfg.Offers = true
+	trees, err := mcts.Run(t.Context(), &offering{}, []mcts.Root[*toy]{{State: bandit(0, []float64{0}, []float64{1})}}, cfg)
+	require.NoError(t, err)
+	s, err := trees[0].Snapshot()
+	require.NoError(t, err)
+	require.Equal(t, []float64{0}, s.Logits)
+	_, err = mcts.Restore(s)
+	require.NoError(t, err, "it used to be refused for a logit that is NaN")
+}
