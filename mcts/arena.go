@@ -23,6 +23,7 @@ const (
 type node struct {
 	raw      float64 // the evaluator's value
 	valueSum float64 // of the returns backed up
+	mean     float64 // return from the node on: valueSum / visits; 0 before the first visit
 	mass     float64 // of the unmasked actions' priors before they were scaled
 	offer    float64 // the prior of the action that its evaluator would give next; 0 for none
 	prior    float64 // of next
@@ -43,12 +44,19 @@ type node struct {
 	asked    bool // a request for further actions is under way
 }
 
-// value is the mean return from the node on; 0 before the first visit.
-func (n *node) value() float64 {
-	if n.visits == 0 {
-		return 0
+// learn folds a return into the mean.
+func (n *node) learn(value float64) {
+	n.visits++
+	n.valueSum += value
+	n.mean = n.valueSum / float64(n.visits)
+}
+
+// know sets what was learned elsewhere.
+func (n *node) know(valueSum float64, visits int32) {
+	n.valueSum, n.visits, n.mean = valueSum, visits, 0
+	if visits > 0 {
+		n.mean = valueSum / float64(visits)
 	}
-	return n.valueSum / float64(n.visits)
 }
 
 // link is an edge that a walk has taken.
@@ -72,6 +80,7 @@ type block struct {
 // arena is the numbers of one tree. Node 0 is the root.
 type arena struct {
 	cfg    Config
+	plain  bool // that cfg is so
 	nodes  []node
 	links  []link
 	blocks []block
@@ -170,6 +179,14 @@ func (a *arena) close(i int32) {
 
 // exploration is sqrt(N) * (c1 + log((N + c2 + 1) / c2)), by which a child's P/(n+1) is multiplied.
 func (a *arena) exploration(visits int32) float64 {
+	if int(visits) < len(a.factors) {
+		return a.factors[visits]
+	}
+	return a.explore(visits)
+}
+
+// explore makes the table of exploration's values long enough for so many visits, or does without.
+func (a *arena) explore(visits int32) float64 {
 	if visits >= maxFactors {
 		return a.cfg.exploration(visits)
 	}

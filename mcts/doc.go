@@ -19,7 +19,7 @@
 // # Layout
 //
 // All numbers of a tree lie in a few slices and name each other by index. An action that was never tried is 8 bytes, its prior; a
-// node, of 88 bytes, is made when a walk first reaches it, and the edge that leads there becomes a link of 40 bytes, next to the
+// node, of 96 bytes, is made when a walk first reaches it, and the edge that leads there becomes a link of 40 bytes, next to the
 // links of its siblings:
 //
 //	nodes    [root]          [A]              [B]       [AA]

@@ -1,9 +1,9 @@
 package mcts
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 
 	"github.com/hone-rl/hone"
 )
@@ -58,15 +58,55 @@ func (t *Tree[S]) addActions(i int32, actions []Action[S]) {
 	if len(actions) == 0 {
 		return
 	}
-	fresh := t.merge(i, actions)
-	if len(fresh) > 0 {
-		t.addBlock(i, fresh)
+	if t.nodes[i].actions == 0 && !t.cfg.Offers {
+		if mass, open, ok := survey(&t.keys, actions); ok {
+			n, first := &t.nodes[i], int32(len(t.priors))
+			n.mass = mass
+			scaled(n, t.addBlock(i, actions), actions, first, open)
+			return
+		}
+	}
+	if fresh := t.merge(i, actions); len(fresh) > 0 {
+		given(t.addBlock(i, fresh), fresh)
 	}
 	t.scale(i)
 }
 
-// addBlock adds edges for actions, their priors not scaled.
-func (t *Tree[S]) addBlock(i int32, actions []Action[S]) {
+// given fills in the priors that actions were given.
+func given[S any](priors []float64, actions []Action[S]) {
+	for j := range priors {
+		priors[j] = actions[j].Prior
+		if actions[j].Masked {
+			priors[j] = masked
+		}
+	}
+}
+
+// scaled fills in the priors of node n, as scale makes them of those that actions were given. The node has no others; so many are open,
+// and first is the edge of the first.
+func scaled[S any](n *node, priors []float64, actions []Action[S], first int32, open int) {
+	add, sum := 0.0, n.mass
+	if sum == 0 { // equal ones then
+		add, sum = 1, float64(open)
+	}
+	best, next := aboveTaken, none
+	for j := range priors {
+		a := &actions[j]
+		if a.Masked {
+			priors[j] = masked
+			continue
+		}
+		p := (a.Prior + add) / sum
+		priors[j] = p
+		if p > best {
+			best, next = p, first+int32(j)
+		}
+	}
+	n.prior, n.next = best, next
+}
+
+// addBlock adds edges for actions, and returns where their priors go.
+func (t *Tree[S]) addBlock(i int32, actions []Action[S]) []float64 {
 	n, index := &t.nodes[i], int32(len(t.blocks))
 	last := &n.block
 	for *last != none {
@@ -74,18 +114,14 @@ func (t *Tree[S]) addBlock(i int32, actions []Action[S]) {
 	}
 	*last = index
 	n.actions += int32(len(actions))
-	t.blocks = append(t.blocks, block{first: int32(len(t.priors)), count: int32(len(actions)), node: i, next: none})
+	at := len(t.priors)
+	t.blocks = append(t.blocks, block{first: int32(at), count: int32(len(actions)), node: i, next: none})
 	t.actions = append(t.actions, actions)
-	if need := len(t.priors) + len(actions); need > cap(t.priors) {
+	if need := at + len(actions); need > cap(t.priors) {
 		t.priors = append(make([]float64, 0, max(2*need, t.expected()*len(actions))), t.priors...)
 	}
-	for j := range actions {
-		p := actions[j].Prior
-		if actions[j].Masked {
-			p = masked
-		}
-		t.priors = append(t.priors, p)
-	}
+	t.priors = t.priors[:at+len(actions)]
+	return t.priors[at:]
 }
 
 // prior is where that of edge e is kept.
@@ -215,17 +251,27 @@ func (e *Evaluation[S]) check() error {
 	}
 	for i := range e.Actions {
 		a := &e.Actions[i]
-		// The difference of a number with itself is 0 unless it isn't finite.
-		if a.Prior-a.Prior == 0 && a.Reward-a.Reward == 0 && a.Prior >= 0 {
+		// Without their signs the bits of finite numbers are less than those of infinity; with one they are more.
+		if math.Float64bits(a.Prior) < infinity && math.Float64bits(a.Reward)&^(1<<63) < infinity {
 			continue
 		}
-		if err := finite("prior", a.Prior); err != nil {
+		if err := a.check(); err != nil {
 			return fmt.Errorf("action %q: %w", a.Key, err)
 		}
-		if err := finite("reward", a.Reward); err != nil {
-			return fmt.Errorf("action %q: %w", a.Key, err)
-		}
-		return fmt.Errorf("action %q: prior is %v, want at least 0: %w", a.Key, a.Prior, hone.ErrInvalid)
+	}
+	return nil
+}
+
+// infinity is its bits.
+const infinity = 0x7ff << 52
+
+// check tells what is wrong with an action.
+func (a *Action[S]) check() error {
+	if err := errors.Join(finite("prior", a.Prior), finite("reward", a.Reward)); err != nil {
+		return err
+	}
+	if a.Prior < 0 {
+		return fmt.Errorf("prior is %v, want at least 0: %w", a.Prior, hone.ErrInvalid)
 	}
 	return nil
 }
@@ -236,60 +282,4 @@ func finite(what string, x float64) error {
 		return fmt.Errorf("%s is %v: %w", what, x, hone.ErrNonFinite)
 	}
 	return nil
-}
-
-// keyTable finds equal keys. Its slots belong to the present use where their stamp says so, so that it is never cleared.
-type keyTable struct {
-	slots []keySlot
-	stamp uint32
-}
-
-type keySlot struct {
-	stamp, hash uint32
-	index       int32
-}
-
-// reset forgets all keys and makes room for count.
-func (k *keyTable) reset(count int) {
-	size := 16
-	for size < 2*count {
-		size *= 2
-	}
-	if size > len(k.slots) || k.stamp == math.MaxUint32 {
-		k.slots, k.stamp = make([]keySlot, size), 0
-	}
-	k.stamp++
-}
-
-// add enters a key under its index, unless an equal one is there; then it returns that one's index. keyOf is the key of an index.
-func (k *keyTable) add(index int32, key string, keyOf func(int32) string) (at int32, known bool) {
-	h := hashKey(key)
-	mask := uint32(len(k.slots) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		s := &k.slots[i]
-		if s.stamp != k.stamp {
-			*s = keySlot{stamp: k.stamp, index: index, hash: h}
-			return index, false
-		}
-		if s.hash == h && keyOf(s.index) == key {
-			return s.index, true
-		}
-	}
-}
-
-// hashKey mixes eight bytes at a time: keys are short, and only their spread over slots matters.
-func hashKey(s string) uint32 {
-	const prime = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio
-	h := uint64(len(s)) * prime
-	for ; len(s) >= 8; s = s[8:] {
-		word := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		h = bits.RotateLeft64((h^word)*prime, 29)
-	}
-	word := uint64(0)
-	for i := range len(s) {
-		word = word<<8 | uint64(s[i])
-	}
-	h = (h ^ word) * prime
-	return uint32(h >> 32)
 }

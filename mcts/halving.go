@@ -70,10 +70,8 @@ func family(nodes []Node, at int, children []int, cfg Config) *arena {
 			a.priors[e] = taken
 		}
 	}
-	a.nodes = []node{{
-		raw: n.Raw, valueSum: n.ValueSum, visits: int32(n.Visits), actions: int32(len(children)),
-		count: int32(len(a.links)), room: int32(len(a.links)),
-	}}
+	a.nodes = []node{{raw: n.Raw, actions: int32(len(children)), count: int32(len(a.links)), room: int32(len(a.links))}}
+	a.nodes[0].know(n.ValueSum, int32(n.Visits))
 	a.seek(0)
 	return a
 }

@@ -92,7 +92,7 @@ func (a *arena) earned(l, favourite *link) int32 {
 		return l.visits
 	}
 	floor := float64(l.visits+1)*prior/l.prior - 1
-	low, spread := a.bounds(&a.nodes[0])
+	low, spread := a.bounds(&a.nodes[0], a.linksOf(&a.nodes[0]))
 	factor := a.cfg.exploration(a.nodes[0].visits)
 	score := func(l *link, visits int32) float64 {
 		return (l.q-low)/spread + factor*a.cleanPrior(l.edge)/float64(visits+1)

@@ -59,7 +59,8 @@ func (t *Tree[S]) transplant(from *Tree[S], top int32) {
 
 // adopt takes over what was found out at the state, but for the edges.
 func (n *node) adopt(was *node) {
-	n.raw, n.valueSum, n.mass, n.visits = was.raw, was.valueSum, was.mass, was.visits
+	n.know(was.valueSum, was.visits)
+	n.raw, n.mass = was.raw, was.mass
 	n.order, n.terminal, n.full, n.closed, n.offer = was.order, was.terminal, was.full, was.closed, was.offer
 }
 

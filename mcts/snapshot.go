@@ -121,8 +121,8 @@ func restore[S any](s Snapshot[S]) (*Tree[S], error) {
 		return nil, err
 	}
 	t := &Tree[S]{
-		arena: arena{cfg: s.Config, low: s.Low, high: s.High}, names: make(map[string]int32, len(s.Names)), limit: s.Limit, stats: s.Stats,
-		enough: s.Enough,
+		arena: arena{cfg: s.Config, plain: s.Config.plain(), low: s.Low, high: s.High}, names: make(map[string]int32, len(s.Names)),
+		limit: s.Limit, stats: s.Stats, enough: s.Enough,
 	}
 	for i := range s.Nodes {
 		if err := t.restoreNode(&s.Nodes[i]); err != nil {
@@ -172,9 +172,10 @@ func (t *Tree[S]) restoreNode(n *SnapshotNode[S]) error {
 			n.Visits, n.Order, n.Mass, n.Offer, n.Edge, n.Depth, hone.ErrInvalid)
 	}
 	t.nodes = append(t.nodes, node{
-		raw: n.Raw, valueSum: n.ValueSum, mass: n.Mass, offer: n.Offer, visits: n.Visits, closed: n.Closed,
-		edge: n.Edge, depth: n.Depth, order: n.Order, block: none, next: none, terminal: n.Terminal, full: n.Full,
+		raw: n.Raw, mass: n.Mass, offer: n.Offer, closed: n.Closed, terminal: n.Terminal, full: n.Full,
+		edge: n.Edge, depth: n.Depth, order: n.Order, block: none, next: none,
 	})
+	t.nodes[len(t.nodes)-1].know(n.ValueSum, n.Visits)
 	t.states = append(t.states, n.State)
 	return nil
 }

@@ -83,11 +83,11 @@ func New[S any](root Root[S], cfg Config) (*Tree[S], error) {
 		return nil, fmt.Errorf("has no generator for its noise: %w", hone.ErrInvalid)
 	}
 	t := &Tree[S]{
-		arena: arena{cfg: cfg, low: math.Inf(1), high: math.Inf(-1)},
+		arena: arena{cfg: cfg, plain: cfg.plain(), low: math.Inf(1), high: math.Inf(-1)},
 		names: make(map[string]int32), limit: cfg.Simulations, rng: root.Rng,
 	}
 	size := t.expected()
-	t.nodes, t.states, t.links = make([]node, 0, size), make([]S, 0, size), make([]link, 0, 2*size)
+	t.nodes, t.states, t.links = make([]node, 0, size), make([]S, 0, size), make([]link, 0, size+size/2)
 	t.blocks, t.actions = make([]block, 0, size), make([][]Action[S], 0, size)
 	t.addNode(root.State, none, 0)
 	if cfg.Share && root.Name != "" {
@@ -217,7 +217,7 @@ func (t *Tree[S]) nodeOf(e, b int32, l *link) Node {
 			out.Order = int(n.order)
 		}
 		if l.visits != n.visits {
-			out.ValueSum = n.value() * float64(l.visits)
+			out.ValueSum = n.mean * float64(l.visits)
 		}
 	}
 	if int(e) < len(t.clean) {

@@ -28,68 +28,66 @@ func (w *walk) waits() bool { return w.end == endLeaf || w.end == endWiden }
 
 // descend takes w from the root down by the selection rule, and puts it under way.
 func (t *Tree[S]) descend(w *walk) {
-	w.path = w.path[:0]
+	path := w.path[:0]
 	i, fresh := int32(0), false // fresh: reached over an edge without a visit
 	for {
 		n := &t.nodes[i]
-		w.leaf = i
-		n.flight++
-		if n.order == none {
-			w.end = endLeaf
-			if n.flight > 1 {
-				w.end = endCollided
-			}
-			return
-		}
-		if fresh {
+		if n.order == none || fresh {
 			w.end = endJoined
-			return
-		}
-		if t.wantsActions(n, i) {
-			n.asked = true
-			w.end = endWiden
-			return
-		}
-		n.flight-- // of this walk, which chooses as if it weren't there
-		e, k := t.choose(n, i)
-		if e == offered {
-			n.flight++
-			n.asked = true
-			w.end = endWiden
-			return
-		}
-		if e == none {
-			n.flight++
-			switch {
-			case t.mayAsk(n, i): // all that it has is masked
-				n.asked = true
-				w.end = endWiden
-			case n.asked:
-				w.end = endCollided
-			default:
-				w.end = endKnown
+			if n.order == none {
+				w.end = endLeaf
 			}
-			return
+			break
+		}
+		e, k := offered, none
+		if t.cfg.Widen.Factor == 0 || !t.wantsActions(n, i) {
+			e, k = t.choose(n, i)
+		}
+		if e < 0 {
+			w.end = t.halt(n, i, e)
+			break
 		}
 		n.flight++
 		if k == none {
 			k = t.takeAction(i, e)
+			n = &t.nodes[i]
 		}
-		w.path = append(w.path, step{node: i, k: k})
-		l := &t.links[t.nodes[i].links+k]
+		path = append(path, step{node: i, k: k})
+		l := &t.links[n.links+k]
 		fresh = l.visits+l.flight == 0
 		l.flight++
 		i = l.child
+	}
+	n := &t.nodes[i]
+	if w.end == endLeaf && n.flight > 0 {
+		w.end = endCollided
+	}
+	n.flight++
+	w.path, w.leaf = path, i
+}
+
+// halt says why a walk ends at node i, which was evaluated, where selection gave e: an action on offer, or none.
+func (a *arena) halt(n *node, i, e int32) ending {
+	switch {
+	case e == offered || a.mayAsk(n, i): // or all that it has is masked
+		n.asked = true
+		return endWiden
+	case n.asked:
+		return endCollided
+	default:
+		return endKnown
 	}
 }
 
 // choose is the edge that the selection rule takes from node i; it is the k-th link, or one never taken, and then k is none.
 func (a *arena) choose(n *node, i int32) (e, k int32) {
 	switch {
+	case a.plain && n.flight == 0:
+		return a.quiet(n)
+	case a.cfg.Selection != SelectGumbel:
+		return a.puct(n)
 	case n.block == none:
 		return none, none
-	case a.cfg.Selection != SelectGumbel:
-		return a.puct(i)
 	case i == 0:
 		return a.gumbelRoot()
 	default:
@@ -141,19 +139,19 @@ func (t *Tree[S]) release(w *walk) {
 
 // backup takes w out of flight, and folds the return from its leaf on into the leaf and all that w went through.
 func (t *Tree[S]) backup(w *walk) {
-	child := &t.nodes[w.leaf]
-	child.flight--
-	value := child.raw
+	leaf := &t.nodes[w.leaf]
+	leaf.flight--
+	value := leaf.raw
 	if w.end == endJoined {
-		value = child.value()
+		value = leaf.mean
 	} else {
-		child.visits++
-		child.valueSum += value
+		leaf.learn(value)
 	}
+	mean, low, high := leaf.mean, t.low, t.high
 	for _, s := range slices.Backward(w.path) {
 		n := &t.nodes[s.node]
 		l := &t.links[n.links+s.k]
-		q := l.reward + t.cfg.Discount*child.value()
+		q := l.reward + t.cfg.Discount*mean
 		value = l.reward + t.cfg.Discount*value
 		if t.cfg.Share {
 			// What other ways taught the child counts for the visits over this edge, and no more.
@@ -162,17 +160,15 @@ func (t *Tree[S]) backup(w *walk) {
 		l.q = q
 		l.visits++
 		l.flight--
-		n.visits++
 		n.flight--
-		n.valueSum += value
-		t.low, t.high = min(t.low, q), max(t.high, q)
-		child = n
+		n.learn(value)
+		low, high = min(low, q), max(high, q)
+		mean = n.mean
 	}
 	if t.cfg.Close {
 		t.closeUp(w)
 	}
-	v := t.nodes[0].value()
-	t.low, t.high = min(t.low, v), max(t.high, v)
+	t.low, t.high = min(low, t.nodes[0].mean), max(high, t.nodes[0].mean)
 }
 
 // closeUp closes what w found to be known, from its leaf up.
