@@ -22,6 +22,7 @@ DECAY = 0.01  # supervised steps; PPO's don't decay
 GAMMA, LAMBDA, KL_COEF = 1.0, 0.95, 0.01
 PEAK_SIDE = 2048
 WORDS = 1 << 26
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 CHECK_STEPS, CHECK_RATE, CHECK_BETA = 10, 1e-3, 0.05
 
 
@@ -297,7 +298,7 @@ class Bench:
 
     def sample(self):
         c, f = self.config(), self.flags
-        model = self.transformer(c)
+        model = self.transformer(c).to(PRECISIONS[f.precision])
         drawn = token_table(f.batch * (f.warmup + f.steps), f.prompt, c["vocab"]).split(f.batch)
         prompts = iter(drawn)
         settings = dict(
@@ -401,11 +402,13 @@ def main():
     for name, default in (("batch", 1), ("prompt", 16), ("new", 48), ("warmup", 1), ("steps", 1), ("threads", 2)):
         parser.add_argument("--" + name, type=int, default=default)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of the model, in sampling")
     flags = parser.parse_args()
     torch.set_num_threads(flags.threads)
     bench = Bench(flags)
     getattr(bench, flags.task)()
-    engine = "transformers" if flags.task == "sample" else "compiled" if flags.compile else "eager"
+    transformers = "transformers" if flags.precision == "float32" else "transformers, " + flags.precision
+    engine = transformers if flags.task == "sample" else "compiled" if flags.compile else "eager"
     job = {name: getattr(flags, name) for name in ("task", "size", "batch", "prompt", "new", "warmup", "steps", "threads")}
     print(json.dumps(job | {
         "engine": engine, "seconds": bench.seconds, "peak_bytes": peak_memory(), "figures": bench.figures, "about": bench.about,

@@ -101,12 +101,12 @@ func TestRender(t *testing.T) {
 		product(hone, 200), product(eager, 210), product(hone, 190), stream,
 		updateRun(hone, 6), updateRun(hone, 4), updateRun(hone, 5),
 		updateRun(eager, 2.5), disturbedRun, failed,
-		sampleRun(hone, 10), sampleRun(bf16, 20), sampleRun(transformers, 2),
+		sampleRun(hone, 10), sampleRun(bf16, 20), sampleRun(transformers, 2), sampleRun(transformersBF16, 5),
 	})
 	require.NoError(t, err)
 	require.Contains(t, page, "| update | 1m | 64 × 64 | 20,480 (16,384–24,576) | 10,240 (10,240–10,240) | — | **2.00** | ≥ 1.4: met | — |")
 	require.Contains(t, page, "| 10m | 16 | 16 + 128 | 20,480 (20,480–20,480) | 4,096 (4,096–4,096) | **5.00** | ≥ 3: met | "+
-		"40,960 (40,960–40,960) | 10.0 | — | — |")
+		"40,960 (40,960–40,960) | 10.0 | 10,240 (10,240–10,240) | 4.00 | — | — |")
 	require.Contains(t, page, "| kernels | a/b |", "a bar would end the cell")
 	require.Contains(t, page, "| runs taken again for that | 1 |")
 	require.Contains(t, page, "Shares are of the best that either has shown, 210 GFLOPS and 20.0 GB/s.")

@@ -7,12 +7,14 @@ import (
 
 // The contestants.
 const (
-	hone         = "hone"
-	amx          = "hone, amx"  // where the processor has it
-	bf16         = "hone, bf16" // of sampling alone
-	eager        = "eager"
-	compiled     = "compiled"
-	transformers = "transformers"
+	hone     = "hone"
+	amx      = "hone, amx" // where the processor has it
+	eager    = "eager"
+	compiled = "compiled"
+	// Of sampling alone.
+	bf16             = "hone, bf16"
+	transformers     = "transformers"
+	transformersBF16 = "transformers, bf16"
 )
 
 // contest is one row of the table: a job, and who does it.
@@ -64,7 +66,7 @@ var draws = []draw{ //nolint:gochecknoglobals // a table, never written
 func plan(short bool) []contest {
 	both := []string{hone, eager}
 	all := []string{hone, eager, compiled}
-	sampling := []string{hone, transformers, bf16}
+	sampling := []string{hone, transformers, bf16, transformersBF16}
 	if _, err := kernel.AMX(); err == nil {
 		all, sampling = append(all, amx), append(sampling, amx)
 	}

@@ -188,7 +188,7 @@ func (r *runner) one(ctx context.Context, j job.Job, engine string) measured {
 	defer cancel()
 	m := measured{Result: job.Result{Job: j, Engine: engine}}
 	cmd := exec.CommandContext(ctx, r.engine, j.Args()...)
-	if engine == eager || engine == compiled || engine == transformers {
+	if slices.Contains([]string{eager, compiled, transformers, transformersBF16}, engine) {
 		cmd = exec.CommandContext(ctx, r.python, append([]string{"bench/engine.py"}, j.Args()...)...)
 	}
 	cmd.Env = r.environment()
@@ -197,7 +197,7 @@ func (r *runner) one(ctx context.Context, j job.Job, engine string) measured {
 		cmd.Args = append(cmd.Args, "--compile")
 	case amx:
 		cmd.Env = append(cmd.Env, kernel.Environment+"="+kernel.NameAMX)
-	case bf16:
+	case bf16, transformersBF16:
 		cmd.Args = append(cmd.Args, "--precision="+string(decode.BF16))
 	}
 	var said, failed bytes.Buffer

@@ -97,7 +97,7 @@ optimiser (AdamW, same rates and clip) and threads. PyTorch has fused projection
 `+"`torch.compile`; sampling is transformers' `generate`"+` with its cache. Where the processor has AMX, hone runs with
 `+"`HONE_KERNELS=amx` too"+`, which splits each number of a product into two bfloat16: its products are good to 2^-16, those of
 others here to 2^-24. Sampling runs with `+"`rollout.precision: bf16`"+` too: weights, keys
-and values are one bfloat16 each, good to 2^-9.`,
+and values are one bfloat16 each, good to 2^-9; and transformers with its model in bfloat16, activations and all.`,
 		r.note.Command, r.note.Reps))
 	if r.note.Remark != "" {
 		r.prose("\n" + r.note.Remark)
@@ -164,12 +164,13 @@ func (r *report) sampling() {
 	r.prose("## Sampling, new tokens/s")
 	r.prose("Every prompt is new; temperature 1, no cuts, no end of sequence. hone gives each token's log-probability and value with it.")
 	r.table("policy", "sequences", "tokens", "hone", "transformers", "hone/transformers", "target",
-		"hone, bf16", "bf16/transformers", "hone, amx", "amx/transformers")
+		"hone, bf16", "bf16/transformers", "transformers, bf16", "bf16/bf16", "hone, amx", "amx/transformers")
 	for _, j := range r.jobs(job.Sample) {
-		h, t, b, a := r.of(j, hone, rate), r.of(j, transformers, rate), r.of(j, bf16, rate), r.of(j, amx, rate)
+		h, t, a := r.of(j, hone, rate), r.of(j, transformers, rate), r.of(j, amx, rate)
+		b, tb := r.of(j, bf16, rate), r.of(j, transformersBF16, rate)
 		ratio, target := verdict(h.median/t.median, targetOf(j))
 		r.row(j.Size, strconv.Itoa(j.Batch), fmt.Sprintf("%d + %d", j.Prompt, j.New), h.String(), t.String(), ratio, target,
-			b.String(), short(b.median/t.median), a.String(), short(a.median/t.median))
+			b.String(), short(b.median/t.median), tb.String(), short(b.median/tb.median), a.String(), short(a.median/t.median))
 	}
 	r.WriteString("\n")
 }
