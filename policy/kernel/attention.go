@@ -108,11 +108,11 @@ func (s *Set) softmaxPrefix(row []float32, n int) float32 {
 	return top + float32(math.Log(float64(total)))
 }
 
-// expPrefix replaces row[:n] by exp(row + shift) and the rest by 0. It returns row[:n] rounded up to whole registers, and its sum.
+// expPrefix replaces row[:n] by exp(row + shift) and the rest by 0. It returns row[:n] rounded up to whole registers, which the row is of,
+// and its sum.
 func (s *Set) expPrefix(row []float32, n int, shift float32) (live []float32, total float32) {
-	live = row[:min((n+7)&^7, len(row))]
-	hide(live[n:])
-	total = s.vectors.expSum(live, shift)
+	live = row[:(n+7)&^7]
+	total = s.vectors.expPrefix(live, n, shift)
 	clear(row[len(live):])
 	return live, total
 }

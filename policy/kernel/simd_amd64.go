@@ -53,6 +53,11 @@ func normGradAVX2(dx, sums, dy, weight, x *float32, n int, r, scale float32)
 //go:noescape
 func expSumAVX512(x *float32, n int, shift float32) float32
 
+// expPrefixAVX512 is expSumAVX512 of n elements, any number, with the rest of the last eight made 0.
+//
+//go:noescape
+func expPrefixAVX512(x *float32, n int, shift float32) float32
+
 //go:noescape
 func swigluAVX512(y, gate, up *float32, n int)
 

@@ -369,6 +369,47 @@ sumdone512:
 	VZEROUPPER
 	RET
 
+// func expPrefixAVX512(x *float32, n int, shift float32) float32
+// Lanes beyond n count as 0 and become 0, up to the next multiple of 8; nothing is computed of what they hold, since the exponential of
+// a score that is hidden is too small for a normal number, which takes the processor a hundred times as long.
+TEXT ·expPrefixAVX512(SB), NOSPLIT, $0-28
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS shift+16(FP), Z6
+	CONSTANTS512
+	VPXORD Z4, Z4, Z4
+
+prefixloop512:
+	CMPQ CX, $1
+	JLT prefixdone512
+	MOVL $16, R10
+	CMPQ CX, R10
+	CMOVQLT CX, R10
+	MOVL $0xffff, R8
+	BZHIL R10, R8, R9
+	KMOVW R9, K1
+	MOVL $0xff, R9
+	CMPQ R10, $8
+	CMOVLLE R9, R8
+	KMOVW R8, K2
+	VMOVUPS.Z (DI), K1, Z0
+	VADDPS.Z Z0, Z6, K1, Z0
+	EXP512
+	VADDPS Z0, Z4, K1, Z4
+	VMOVAPS.Z Z0, K1, Z0
+	VMOVUPS Z0, K2, (DI)
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JMP prefixloop512
+
+prefixdone512:
+	VEXTRACTF64X4 $1, Z4, Y7
+	VADDPS Y7, Y4, Y4
+	SUM
+	VMOVSS X4, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func swigluAVX512(y, gate, up *float32, n int)
 TEXT ·swigluAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI

@@ -26,6 +26,8 @@ func normGradAVX2(_, _, _, _, _ *float32, _ int, _, _ float32) { panic(noSIMD) }
 
 func expSumAVX512(*float32, int, float32) float32 { panic(noSIMD) }
 
+func expPrefixAVX512(*float32, int, float32) float32 { panic(noSIMD) }
+
 func swigluAVX512(_, _, _ *float32, _ int) { panic(noSIMD) }
 
 func swigluGradAVX512(_, _, _, _, _ *float32, _ int) { panic(noSIMD) }

@@ -15,6 +15,9 @@ type vectors struct {
 
 	// expSum replaces x by exp(x + shift) and returns the sum.
 	expSum func(x []float32, shift float32) float32
+	// expPrefix is expSum of x where what follows x[:n] is -Inf, whatever it holds: that becomes 0. x is of whole registers of eight, n in
+	// the last of them.
+	expPrefix func(x []float32, n int, shift float32) float32
 	// swiglu writes silu(gate) * up to y.
 	swiglu func(y, gate, up []float32)
 	// swigluGrad writes dgate and dup.

@@ -47,6 +47,13 @@ func portableVectors() vectors {
 			return m
 		},
 		sum: sum,
+		expPrefix: func(x []float32, n int, shift float32) float32 {
+			for i, v := range x[:n] {
+				x[i] = exp32(v + shift)
+			}
+			clear(x[n:])
+			return sum(x)
+		},
 		expSum: func(x []float32, shift float32) float32 {
 			for i, v := range x {
 				x[i] = exp32(v + shift)

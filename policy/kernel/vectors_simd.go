@@ -27,6 +27,7 @@ func simdVectors() vectors {
 		max:        vek32.Max,
 		sum:        vek32.Sum,
 		expSum:     simdExpSum(expSumAVX2),
+		expPrefix:  hiddenExpSum(simdExpSum(expSumAVX2)),
 		swiglu:     simdSwiGLU(swigluAVX2),
 		swigluGrad: simdSwiGLUGrad(swigluGradAVX2),
 		norm:       simdNorm,
@@ -40,6 +41,7 @@ func simdVectors() vectors {
 func wideVectors() vectors {
 	v := simdVectors()
 	v.expSum = simdExpSum(expSumAVX512)
+	v.expPrefix = func(x []float32, n int, shift float32) float32 { return expPrefixAVX512(&x[0], n, shift) }
 	v.swiglu = simdSwiGLU(swigluAVX512)
 	v.swigluGrad = simdSwiGLUGrad(swigluGradAVX512)
 	return v
@@ -76,6 +78,14 @@ func simdExpSum(expSum func(x *float32, n int, shift float32) float32) func(x []
 			}
 		}
 		return total
+	}
+}
+
+// hiddenExpSum is expPrefix by an expSum.
+func hiddenExpSum(expSum func(x []float32, shift float32) float32) func(x []float32, n int, shift float32) float32 {
+	return func(x []float32, n int, shift float32) float32 {
+		hide(x[n:])
+		return expSum(x, shift)
 	}
 }
 
