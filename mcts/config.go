@@ -55,6 +55,9 @@ type Config struct {
 	Budget int `json:"budget" yaml:"budget"`
 	// Leaves is the most walks that one tree has under way at once, >= 1; 1 is the serial search.
 	Leaves int `json:"leaves" yaml:"leaves"`
+	// Collisions is the most walks of a wave, >= 0, that are given up because they come to a leaf that another one waits for; 0 means as
+	// many as Leaves. The more, the fuller are waves of many leaves in narrow trees, and the farther is such a search from the serial one.
+	Collisions int `json:"collisions,omitempty" yaml:"collisions"`
 	// VirtualLoss is the weight, in visits, >= 0, with which each walk under way counts as one that earned nothing. Whatever it is,
 	// such a walk counts as a visit.
 	VirtualLoss float64 `json:"virtual_loss" yaml:"virtual_loss"`
@@ -134,6 +137,7 @@ func (c Config) Validate() error {
 	f.check(c.Simulations >= 0 && c.Simulations <= maxSimulations, "simulations is %v, want 0 to 1073741824", c.Simulations)
 	f.check(c.Budget >= 0, "budget is %v, want at least 0", c.Budget)
 	f.check(c.Leaves >= 1, "leaves is %v, want at least 1", c.Leaves)
+	f.check(c.Collisions >= 0, "collisions is %v, want at least 0", c.Collisions)
 	f.positive("virtual_loss", c.VirtualLoss, true)
 	f.check(c.Selection == SelectPUCT || c.Selection == SelectGumbel, `selection is %q, want "puct" or "gumbel"`, c.Selection)
 	f.positive("c_init", c.CInit, true)

@@ -1,6 +1,7 @@
 package mcts
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -130,7 +131,8 @@ func (t *Tree[S]) wave() (waits bool) {
 	if t.nodes[0].order == none {
 		want = 1
 	}
-	for n, collided := 0, 0; n < want && collided < t.cfg.Leaves; {
+	most := cmp.Or(t.cfg.Collisions, t.cfg.Leaves)
+	for n, collided := 0, 0; n < want && collided < most; {
 		w := t.newWalk()
 		t.descend(w)
 		waits = waits || w.waits()

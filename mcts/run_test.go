@@ -45,6 +45,27 @@ func TestWavesHoldOneLeafOfEveryTreeThatHasOne(t *testing.T) {
 	require.Equal(t, mcts.Stats{Simulations: 4, Evaluations: 1}, trees[1].Stats(), "a terminal root is evaluated once")
 }
 
+// A narrow tree has as many leaves as it has evaluations, but walks come to the likely ones again and again.
+func TestMoreCollisionsFillTheWavesOfANarrowTree(t *testing.T) {
+	t.Parallel()
+	with := func(collisions int) (batches []int, stats mcts.Stats) {
+		eval := &toys{}
+		cfg := configured(126)
+		cfg.Leaves, cfg.Collisions = 64, collisions
+		trees, err := mcts.Run(t.Context(), eval, []mcts.Root[*toy]{{State: enumerable(3, 9, 2)}}, cfg)
+		require.NoError(t, err)
+		require.Zero(t, trees[0].UnderWay())
+		return eval.batches, trees[0].Stats()
+	}
+	few, stats := with(0)
+	same, alike := with(64)
+	require.Equal(t, few, same, "by default as many as leaves")
+	require.Equal(t, stats, alike)
+	many, _ := with(64 * 64)
+	require.Equal(t, []int{1, 2, 4, 8, 16, 32, 64}, many, "all leaves that there are")
+	require.Greater(t, len(few), len(many))
+}
+
 func TestNoRootsMakeNoTreesAndNoCalls(t *testing.T) {
 	t.Parallel()
 	eval := &toys{}

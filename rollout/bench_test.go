@@ -28,10 +28,10 @@ func million(b *testing.B, cfg rollout.Config) (*rollout.Roller, []rollout.Slot)
 // untrained is a roller over a preset of that name with random weights.
 func untrained(b *testing.B, preset string, cfg rollout.Config) (*rollout.Roller, []rollout.Slot) {
 	b.Helper()
-	return over(b, untrainedDecoder(b, preset), cfg)
+	return over(b, untrainedDecoder(b, preset, decode.Float32), cfg)
 }
 
-func untrainedDecoder(b *testing.B, preset string) rollout.Decoder {
+func untrainedDecoder(b *testing.B, preset string, precision decode.Precision) rollout.Decoder {
 	b.Helper()
 	set, err := kernel.Open()
 	require.NoError(b, err)
@@ -39,7 +39,7 @@ func untrainedDecoder(b *testing.B, preset string) rollout.Decoder {
 	require.NoError(b, err)
 	params, err := policy.Init(shape, 1)
 	require.NoError(b, err)
-	decoder, err := decode.New(params, token.Arithmetic(), set, decode.Options{})
+	decoder, err := decode.New(params, token.Arithmetic(), set, decode.Options{Precision: precision})
 	require.NoError(b, err)
 	return decoder
 }
@@ -123,20 +123,23 @@ func BenchmarkSearch(b *testing.B) {
 // more leaves keep what comes before from being most of what is measured. Rates are by the clock and by the processor's time, which says
 // the same on a machine that does other things.
 func BenchmarkLeaves(b *testing.B) {
-	for _, leaves := range []int{1, 4, 16, 64} {
-		b.Run(fmt.Sprintf("leaves=%d", leaves), func(b *testing.B) {
-			cfg := rollout.DefaultConfig()
-			cfg.MaxTokens, cfg.Search.StepTokens, cfg.Search.Candidates = 96, 8, 2
-			cfg.Search.Tree.Simulations, cfg.Search.Tree.Leaves, cfg.Search.LengthNormalised = max(192, 16*leaves), leaves, true
-			roller, slots := over(b, lines{untrainedDecoder(b, policy.Preset10M)}, cfg)
-			simulations, before := 0, cpu(b)
-			for b.Loop() {
-				out, err := roller.Search(b.Context(), rollout.SearchInput{Slots: slots[:1]})
-				require.NoError(b, err)
-				simulations += out[0].Work.Evaluations
-			}
-			b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
-			b.ReportMetric(float64(simulations)/(cpu(b)-before), "sims/cpu-s")
-		})
+	for _, precision := range []decode.Precision{decode.Float32, decode.BF16} {
+		for _, leaves := range []int{1, 4, 16, 64} {
+			b.Run(fmt.Sprintf("precision=%s/leaves=%d", precision, leaves), func(b *testing.B) {
+				cfg := rollout.DefaultConfig()
+				cfg.MaxTokens, cfg.Search.StepTokens, cfg.Search.Candidates = 96, 8, 2
+				cfg.Search.Tree.Simulations, cfg.Search.Tree.Leaves, cfg.Search.LengthNormalised = max(192, 16*leaves), leaves, true
+				cfg.Search.Tree.Collisions = 16 * leaves
+				roller, slots := over(b, lines{untrainedDecoder(b, policy.Preset10M, precision)}, cfg)
+				simulations, before := 0, cpu(b)
+				for b.Loop() {
+					out, err := roller.Search(b.Context(), rollout.SearchInput{Slots: slots[:1]})
+					require.NoError(b, err)
+					simulations += out[0].Work.Evaluations
+				}
+				b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
+				b.ReportMetric(float64(simulations)/(cpu(b)-before), "sims/cpu-s")
+			})
+		}
 	}
 }
