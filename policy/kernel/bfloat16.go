@@ -48,6 +48,8 @@ type halves struct {
 	round func(to []BFloat16, x []float32)
 	// product is C = A*B, or that added to C, of rows of A with a panel of B, so many steps of each; see [Set.LinearBFloat16].
 	product func(h half)
+	// row, where there is one, is that of a single row with halfStreams whole panels, one after the other.
+	row func(h half)
 	// scores and mix are sums over a cache, see [Set.CacheScores] and [Set.CacheMix].
 	scores, mix func(h halfCache)
 }
@@ -109,10 +111,14 @@ func (s *Set) LinearBFloat16(w *Weight, first, last int, y []float32, ldy int, x
 	if m <= halfColumns {
 		depth = steps
 	}
-	for group := first; group < last; group += halfStreams * halfColumns {
-		next := ahead16{b: w.half, apart: lda * halfColumns, at: min(group+halfStreams*halfColumns, last) * lda}
-		next.wanted = group+halfStreams*halfColumns < last
-		for column := group; column < min(group+halfStreams*halfColumns, last); column += halfColumns {
+	const wide = halfStreams * halfColumns
+	for ; m == 1 && s.halves.row != nil && first+wide <= last; first += wide {
+		s.halves.row(half{steps: steps, a: x, lda: lda, b: w.half[first*lda:], c: y[first:], add: add})
+	}
+	for group := first; group < last; group += wide {
+		next := ahead16{b: w.half, apart: lda * halfColumns, at: min(group+wide, last) * lda}
+		next.wanted = group+wide < last
+		for column := group; column < min(group+wide, last); column += halfColumns {
 			panel := w.half[column*lda:][:lda*halfColumns]
 			for k := 0; k < steps; k += depth {
 				n := min(depth, steps-k)

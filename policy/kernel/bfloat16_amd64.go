@@ -9,6 +9,8 @@ type halfStrip struct {
 	steps, rows int
 	// add is not 0 where C is added to.
 	add int
+	// apart is the distance in bytes between panels that are multiplied together.
+	apart int
 	// first and second are the lanes of the two halves of a row of C that are written.
 	first, second int
 }
@@ -22,6 +24,11 @@ func roundAVX512(to *BFloat16, x *float32, n int)
 //
 //go:noescape
 func halfAVX512(s *halfStrip)
+
+// halfRowAVX512 is a product of a row with halfStreams whole panels, with the bits of plainHalf.
+//
+//go:noescape
+func halfRowAVX512(s *halfStrip)
 
 // wideHalves are in AVX-512.
 func wideHalves() halves {
@@ -38,6 +45,13 @@ func wideHalves() halves {
 				s.add = 1
 			}
 			halfAVX512(&s)
+		},
+		row: func(h half) {
+			s := halfStrip{a: &h.a[0], b: &h.b[0], c: &h.c[0], steps: h.steps, apart: 2 * h.lda * halfColumns}
+			if h.add {
+				s.add = 1
+			}
+			halfRowAVX512(&s)
 		},
 	}
 	h.scores, h.mix = cacheBy(h.product)

@@ -132,7 +132,7 @@ func TestARowOfBFloat16DoesNotDependOnTheOthers(t *testing.T) {
 	for name, s := range kernel.BFloat16Kernels() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const most, in, out = 150, 600, 96
+			const most, in, out = 150, 600, 5*kernel.WeightGrain + 8
 			r := rng("rows of halves")
 			x := normal(r, most*in)
 			weight := s.NewBFloat16Weight(normal(r, out*in), in)
@@ -142,11 +142,13 @@ func TestARowOfBFloat16DoesNotDependOnTheOthers(t *testing.T) {
 			s.RoundBFloat16(rounded, x, in)
 			for _, rows := range [][2]int{{0, 1}, {149, 150}, {3, 19}, {5, 36}, {40, 75}, {20, 148}} {
 				got := make([]float32, (rows[1]-rows[0])*out)
-				for first := 0; first < out; first += kernel.WeightGrain { // a piece of the columns at a time
-					s.LinearBFloat16(weight, first, first+kernel.WeightGrain, got, out,
-						rounded[rows[0]*kernel.BFloat16Row(in):], rows[1]-rows[0], false)
+				for _, columns := range []int{kernel.WeightGrain, 4 * kernel.WeightGrain, out} { // a piece of them at a time
+					for first := 0; first < out; first += columns {
+						s.LinearBFloat16(weight, first, min(first+columns, out), got, out,
+							rounded[rows[0]*kernel.BFloat16Row(in):], rows[1]-rows[0], false)
+					}
+					requireBits(t, want[rows[0]*out:rows[1]*out], got, fmt.Sprint(rows, columns))
 				}
-				requireBits(t, want[rows[0]*out:rows[1]*out], got, fmt.Sprint(rows))
 			}
 		})
 	}
