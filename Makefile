@@ -23,7 +23,7 @@ GOTEST := go test -vet=off
 LINTER := .tools/golangci-lint
 CHECKER := .tools/workflowcheck
 
-.PHONY: help demo test check build lint fmt asm unit race e2e chaos deploy-check bench bench-engine bench-learning bench-search bench-replay learn setup setup-test clean
+.PHONY: help demo test check build lint fmt asm unit race e2e chaos deploy-check bench bench-engine bench-learning bench-search bench-tree bench-replay learn setup setup-test clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,18 @@ bench-learning: setup build ## ways to learn at equal generated tokens, hours, t
 bench-search: setup build ## ways to answer at equal generated tokens, with ARGS="-runs demo-1,demo-2,demo-3", to doc/bench/search.md (SHORT=1: a smoke test)
 	go build -o bin/bench-search ./bench/search
 	bin/bench-search $(if $(SHORT),-short) $(ARGS)
+
+# Runs take turns, so that a busy minute touches all of them; what they printed stays in .tools/tree.
+bench-tree: ## the search's own speed and many leaves at once, ten minutes, to doc/bench/tree.md (COUNT=3 for fewer runs, NOTE="the machine")
+	mkdir -p .tools/tree
+	CGO_ENABLED=0 go test -c -o .tools/tree/ ./mcts ./rollout
+	for run in $$(seq $(or $(COUNT),7)); do \
+		env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .tools/tree/mcts.test -test.run='^$$' -test.bench='Run|Memory' -test.benchtime=250ms && \
+		env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .tools/tree/rollout.test -test.run='^$$' -test.bench=Leaves -test.benchtime=1x || exit 1; \
+	done | tee .tools/tree/benchmarks.txt
+	go run ./bench/tree -note "Commit $$(git describe --always --dirty --abbrev=12 --exclude='*'). $(NOTE)" \
+		< .tools/tree/benchmarks.txt > .tools/tree/tree.md
+	mv .tools/tree/tree.md doc/bench/tree.md
 
 # A million trajectories take 5 GB of disk for the time of the measurement.
 bench-replay: ## scoring again from Postgres: speed and memory over a million stored trajectories (N=100000 for fewer)
