@@ -84,10 +84,44 @@ func newProgram(
 
 // addends are the nodes that are added up to n, where Gorgonia has done that because a node is read several times.
 func addends(n *gorgonia.Node) gorgonia.Nodes {
-	if kids := children(n); len(kids) == 2 && strings.HasPrefix(n.Op().String(), "+") {
+	if adds(n) {
+		kids := children(n)
 		return append(addends(kids[0]), addends(kids[1])...)
 	}
 	return gorgonia.Nodes{n}
+}
+
+// adds tells whether n is a sum that Gorgonia made.
+func adds(n *gorgonia.Node) bool {
+	return len(children(n)) == 2 && strings.HasPrefix(n.Op().String(), "+")
+}
+
+// plus is the sum of two tensors of one shape, into memory of its own.
+type plus struct {
+	gorgonia.Op
+
+	set    *kernel.Set
+	result *tensor.Dense
+	// out is the result's memory, a and b are what is added, and rows does a part of it.
+	out, a, b []float32
+	rows      func(lo, hi int)
+}
+
+func newPlus(node *gorgonia.Node, set *kernel.Set) *plus {
+	p := &plus{Op: node.Op(), set: set, result: tensor.New(tensor.WithShape(node.Shape()...), tensor.Of(tensor.Float32))}
+	p.out = p.result.Float32s()
+	p.rows = func(lo, hi int) {
+		copy(p.out[lo:hi], p.a[lo:hi])
+		p.set.Add(p.b[lo:hi], p.out[lo:hi])
+	}
+	return p
+}
+
+// Do adds.
+func (p *plus) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
+	p.a, p.b = floats(values[0]), floats(values[1])
+	p.set.Parallel(len(p.out), weightGrain, p.rows)
+	return p.result, nil
 }
 
 // below are the nodes and all that they are made from.
@@ -137,6 +171,9 @@ func (p *program) add(node *gorgonia.Node) error {
 		return nil
 	}
 	s.op, s.inputs = node.Op(), make([]gorgonia.Value, len(kids))
+	if adds(node) && node.Dims() > 0 {
+		s.op = newPlus(node, p.set)
+	}
 	s.name, _, _ = strings.Cut(s.op.String(), "#")
 	s.name = strings.TrimSuffix(s.name, " false") // as Gorgonia writes that an operator is not in place
 	for _, kid := range kids {

@@ -170,8 +170,11 @@ func (t *Trainer) Evaluate(ctx context.Context, b Batch) (scores Scores, err err
 		return Scores{}, err
 	}
 	n := b.Len()
-	take := func(node *gorgonia.Node) []float32 { return slices.Clone(c.program.value(node)[:n]) }
-	scores = Scores{Logp: take(c.out.Logp), Entropy: take(c.out.Entropy), Value: take(c.out.Value)}
+	all := make([]float32, 0, 3*n)
+	for _, node := range []*gorgonia.Node{c.out.Logp, c.out.Entropy, c.out.Value} {
+		all = append(all, c.program.value(node)[:n]...)
+	}
+	scores = Scores{Logp: all[:n:n], Entropy: all[n : 2*n : 2*n], Value: all[2*n:]}
 	for i := range n {
 		if sum := scores.Logp[i] + scores.Entropy[i] + scores.Value[i]; sum-sum != 0 {
 			return Scores{}, fmt.Errorf("token %d of %d has log-probability %v, entropy %v, value %v: %w",

@@ -40,25 +40,24 @@ type Spread struct{ Mean, Std float64 }
 // a trajectory that do not fit are [hone.ErrInvalid]. e is taken to be valid.
 func (e Estimator) Estimate(batch []Trajectory) ([]Estimate, Spread, error) {
 	out := make([]Estimate, len(batch))
+	total := 0
+	for _, t := range batch {
+		total += len(t.Rewards)
+	}
+	memory := make([]float64, 2*total)
 	for i, t := range batch {
-		episode := Episode{Rewards: t.Rewards, Values: t.Values, Bootstrap: t.Bootstrap}
-		advantages, returns, err := episode.Advantages(e.Gamma, e.policyLambda(len(t.Rewards)))
-		if err != nil {
+		n := len(t.Rewards)
+		out[i] = Estimate{Advantages: memory[:n:n], Returns: memory[n : 2*n : 2*n]}
+		memory = memory[2*n:]
+		if err := e.general(t, out[i]); err != nil {
 			return nil, Spread{}, fmt.Errorf("trajectory %d: %w", i, err)
 		}
-		if e.policyLambda(len(t.Rewards)) != e.valueLambda() {
-			if _, returns, err = episode.Advantages(e.Gamma, e.valueLambda()); err != nil {
-				return nil, Spread{}, fmt.Errorf("trajectory %d: %w", i, err)
-			}
-		}
-		out[i] = Estimate{Advantages: advantages, Returns: returns}
 	}
 	alone, err := e.compare(batch, out)
 	if err != nil {
 		return nil, Spread{}, err
 	}
-	var all []float64
-	var counted []bool
+	all, counted := make([]float64, 0, total), make([]bool, 0, total)
 	for i := range out {
 		all = append(all, out[i].Advantages...)
 		for range out[i].Advantages {
@@ -83,6 +82,20 @@ func (e Estimator) Estimate(batch []Trajectory) ([]Estimate, Spread, error) {
 		all = all[copy(out[i].Advantages, all):]
 	}
 	return out, Spread{Mean: mean, Std: math.Sqrt(variance)}, nil
+}
+
+// general fills in GAE's advantages and returns, each with its own lambda.
+func (e Estimator) general(t Trajectory, into Estimate) error {
+	episode := Episode{Rewards: t.Rewards, Values: t.Values, Bootstrap: t.Bootstrap}
+	if err := episode.fill(into.Advantages, into.Returns, e.Gamma, e.policyLambda(len(t.Rewards))); err != nil {
+		return err
+	}
+	if e.policyLambda(len(t.Rewards)) == e.valueLambda() {
+		return nil
+	}
+	_, returns, err := episode.Advantages(e.Gamma, e.valueLambda())
+	copy(into.Returns, returns)
+	return err
 }
 
 // compare replaces the advantages in out, which are GAE's, by those of the estimator before scaling. alone are the trajectories that a

@@ -33,10 +33,19 @@ type Episode struct {
 // Slices of unequal length are [hone.ErrInvalid].
 func (e Episode) Advantages(gamma, lambda float64) (advantages, returns []float64, err error) {
 	n := len(e.Rewards)
-	if len(e.Values) != n || e.Mask != nil && len(e.Mask) != n {
-		return nil, nil, fmt.Errorf("advantages: %d rewards, %d values, %d mask: %w", n, len(e.Values), len(e.Mask), hone.ErrInvalid)
-	}
 	advantages, returns = make([]float64, n), make([]float64, n)
+	if err := e.fill(advantages, returns, gamma, lambda); err != nil {
+		return nil, nil, err
+	}
+	return advantages, returns, nil
+}
+
+// fill is Advantages, into slices [T] that are 0.
+func (e Episode) fill(advantages, returns []float64, gamma, lambda float64) error {
+	n := len(e.Rewards)
+	if len(e.Values) != n || e.Mask != nil && len(e.Mask) != n {
+		return fmt.Errorf("advantages: %d rewards, %d values, %d mask: %w", n, len(e.Values), len(e.Mask), hone.ErrInvalid)
+	}
 	next, carry := e.Bootstrap, 0.0
 	for t := n - 1; t >= 0; t-- {
 		if e.Mask != nil && !e.Mask[t] {
@@ -47,5 +56,5 @@ func (e Episode) Advantages(gamma, lambda float64) (advantages, returns []float6
 		next = e.Values[t]
 		advantages[t], returns[t] = carry, carry+e.Values[t]
 	}
-	return advantages, returns, nil
+	return nil
 }

@@ -23,20 +23,16 @@ type Moments struct{ M, V []float32 }
 
 // Update moves the weights w by one step on the gradient g and updates the moments. All have one length.
 func (s *Set) Update(a AdamW, w, g []float32, state Moments) {
-	if len(w) <= updateGrain { // without the closure, nothing is allocated
-		if len(w) > 0 {
-			factors := a.factors()
-			s.vectors.adamw(w, g, state.M, state.V, &factors)
-		}
-		return
-	}
-	s.updateParallel(a.factors(), w, g, state)
+	s.updates.parallel(s, len(w), updateGrain, updateWork{a.factors(), w, g, state}, func(s *Set, u *updateWork, lo, hi int) {
+		s.vectors.adamw(u.w[lo:hi], u.g[lo:hi], u.state.M[lo:hi], u.state.V[lo:hi], &u.factors)
+	})
 }
 
-func (s *Set) updateParallel(factors adamwFactors, w, g []float32, state Moments) {
-	s.Parallel(len(w), updateGrain, func(lo, hi int) {
-		s.vectors.adamw(w[lo:hi], g[lo:hi], state.M[lo:hi], state.V[lo:hi], &factors)
-	})
+// updateWork are the arguments of Update.
+type updateWork struct {
+	factors adamwFactors
+	w, g    []float32
+	state   Moments
 }
 
 // adamwFactors are the numbers of the inner loop, in the order in which the assembly reads them.

@@ -24,11 +24,17 @@ func (a Attention) Width() int { return (a.Heads + 2*a.KVHeads) * a.HeadDim }
 // Attend writes softmax(q*k/sqrt(headDim))*v for every token and head: out is [N, Heads*HeadDim], packed is [N, Width]. lse, [N, Heads],
 // receives the logarithm of each softmax's denominator, which AttendGrad needs.
 func (s *Set) Attend(a Attention, out, lse, packed []float32) {
-	s.Parallel((len(a.Starts)-1)*a.KVHeads, 1, func(lo, hi int) {
+	s.attends.parallel(s, (len(a.Starts)-1)*a.KVHeads, 1, attendWork{a, out, lse, packed}, func(s *Set, w *attendWork, lo, hi int) {
 		for unit := lo; unit < hi; unit++ {
-			s.attendGroup(a, unit, out, lse, packed)
+			s.attendGroup(w.attention, unit, w.out, w.lse, w.packed)
 		}
 	})
+}
+
+// attendWork are the arguments of Attend.
+type attendWork struct {
+	attention        Attention
+	out, lse, packed []float32
 }
 
 // span is one sequence and one group of heads: the rows from first on, length of them, and where in a row things stand.

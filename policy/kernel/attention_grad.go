@@ -11,11 +11,17 @@ type AttentionGrad struct {
 // AttendGrad fills g.DPacked. The probabilities P are computed again from the scores and LSE, so memory stays linear in the
 // length: dV = P'dO, dS = P*(dO V' - rowsum(dO*O)), dQ = scale*dS K, dK = scale*dS'Q. Dao et al. 2022, arXiv:2205.14135, alg. 4.
 func (s *Set) AttendGrad(a Attention, g AttentionGrad) {
-	s.Parallel((len(a.Starts)-1)*a.KVHeads, 1, func(lo, hi int) {
+	s.attendGrads.parallel(s, (len(a.Starts)-1)*a.KVHeads, 1, attendGradWork{a, g}, func(s *Set, w *attendGradWork, lo, hi int) {
 		for unit := lo; unit < hi; unit++ {
-			s.attendGroupGrad(a, a.span(unit), g)
+			s.attendGroupGrad(w.attention, w.attention.span(unit), w.grad)
 		}
 	})
+}
+
+// attendGradWork are the arguments of AttendGrad.
+type attendGradWork struct {
+	attention Attention
+	grad      AttentionGrad
 }
 
 func (s *Set) attendGroupGrad(a Attention, u span, g AttentionGrad) {

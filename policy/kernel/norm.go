@@ -16,12 +16,15 @@ type Norm struct {
 // RMSNorm writes y = x * r * weight for each row, r = 1/sqrt(mean(x^2) + eps). x and y are [N, D] and may be the same slice. r goes to
 // rstd, [N], unless that is nil.
 func (s *Set) RMSNorm(n Norm, y, x, rstd []float32) {
-	rows := len(x) / len(n.Weight)
-	if rows <= normGrain { // without the closure, nothing is allocated
-		s.normRows(n, y, x, rstd, 0, rows)
-		return
-	}
-	s.Parallel(rows, normGrain, func(lo, hi int) { s.normRows(n, y, x, rstd, lo, hi) })
+	s.norms.parallel(s, len(x)/len(n.Weight), normGrain, normWork{n, y, x, rstd}, func(s *Set, w *normWork, lo, hi int) {
+		s.normRows(w.norm, w.y, w.x, w.rstd, lo, hi)
+	})
+}
+
+// normWork are the arguments of RMSNorm.
+type normWork struct {
+	norm       Norm
+	y, x, rstd []float32
 }
 
 // normRows does the rows from lo to hi-1.
@@ -54,21 +57,31 @@ type NormGrad struct {
 // RMSNormGrad fills g.DX and g.DWeight. With u = dy*weight: dx = r*(u - x*r^2*mean(u*x)), dweight = sum over rows of dy*x*r.
 // Then Skip is added to dx.
 func (s *Set) RMSNormGrad(n Norm, g NormGrad) {
-	width, weight := len(n.Weight), n.Weight
-	dx, skip, dweight, starts, dy, x, rstd := g.DX, g.Skip, g.DWeight, g.Starts, g.DY, g.X, g.Rstd // one allocation, with the closure
-	s.Parallel(len(starts)-1, 1, func(lo, hi int) {
+	s.normGrads.parallel(s, len(g.Starts)-1, 1, normGradWork{g, n.Weight}, func(s *Set, w *normGradWork, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			sums := dweight[b*width : (b+1)*width]
-			clear(sums)
-			for i := int(starts[b]); i < int(starts[b+1]); i++ {
-				from, to := i*width, (i+1)*width
-				s.vectors.normGrad(dx[from:to], sums, dy[from:to], weight, x[from:to], rstd[i])
-				if skip != nil {
-					s.Add(skip[from:to], dx[from:to])
-				}
-			}
+			s.normGradRows(&w.grad, w.weight, b)
 		}
 	})
+}
+
+// normGradWork are the arguments of RMSNormGrad.
+type normGradWork struct {
+	grad   NormGrad
+	weight []float32
+}
+
+// normGradRows does the rows of sequence b.
+func (s *Set) normGradRows(g *NormGrad, weight []float32, b int) {
+	width := len(weight)
+	sums := g.DWeight[b*width : (b+1)*width]
+	clear(sums)
+	for i := int(g.Starts[b]); i < int(g.Starts[b+1]); i++ {
+		from, to := i*width, (i+1)*width
+		s.vectors.normGrad(g.DX[from:to], sums, g.DY[from:to], weight, g.X[from:to], g.Rstd[i])
+		if g.Skip != nil {
+			s.Add(g.Skip[from:to], g.DX[from:to])
+		}
+	}
 }
 
 func reciprocalRoot(x float32) float32 { return 1 / float32(math.Sqrt(float64(x))) }

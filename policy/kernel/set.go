@@ -36,6 +36,14 @@ type Set struct {
 	scratch   sync.Pool
 	// jobs are idle states of Parallel.
 	jobs sync.Pool
+	// Likewise of what calls it.
+	norms       works[normWork]
+	normGrads   works[normGradWork]
+	gates       works[gateWork]
+	attends     works[attendWork]
+	attendGrads works[attendGradWork]
+	updates     works[updateWork]
+	sums        works[sumWork]
 }
 
 // products is a set's way of multiplying.

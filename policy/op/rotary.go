@@ -26,30 +26,50 @@ func Rotate(p *Pack, packed *gorgonia.Node, h Heads) (*gorgonia.Node, error) {
 	if err := expect("rotate", "packed rows", packed, p.capacity, h.width()); err != nil {
 		return nil, err
 	}
+	forward, backward := newTurning(p, h, false), newTurning(p, h, true)
 	return p.add(&operator{
 		name: "rotate", out: packed.Shape(),
-		run: func(out []float32, in [][]float32) { turn(p, h, out, in[0], false) },
+		run: func(out []float32, in [][]float32) { forward.turn(out, in[0]) },
 		diff: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			d, err := p.add(&operator{
 				name: "rotate.grad", out: grad.Shape(),
-				run: func(out []float32, in [][]float32) { turn(p, h, out, in[0], true) },
+				run: func(out []float32, in [][]float32) { backward.turn(out, in[0]) },
 			}, grad)
 			return gorgonia.Nodes{d}, err
 		},
 	}, packed)
 }
 
-func turn(p *Pack, h Heads, out, in []float32, back bool) {
+// turning is a rotation with its arguments, and the function over rows that is made of them once.
+type turning struct {
+	p       *Pack
+	heads   Heads
+	back    bool
+	out, in []float32
+	rows    func(lo, hi int)
+}
+
+func newTurning(p *Pack, h Heads, back bool) *turning {
+	t := &turning{p: p, heads: h, back: back}
+	t.rows = t.turnRows
+	return t
+}
+
+func (t *turning) turn(out, in []float32) {
+	t.out, t.in = out, in
+	t.p.set.Parallel(t.p.rows(), rotaryGrain, t.rows)
+}
+
+func (t *turning) turnRows(lo, hi int) {
+	h := t.heads
 	width, turned := h.width(), (h.Query+h.Key)*h.Dim
-	p.set.Parallel(p.rows(), rotaryGrain, func(lo, hi int) {
-		copy(out[lo*width:hi*width], in[lo*width:])
-		for i := lo; i < hi; i++ {
-			row, position := out[i*width:i*width+turned], int(p.seq.Positions[i])
-			if back {
-				h.Rotary.Unrotate(p.set, row, position)
-			} else {
-				h.Rotary.Rotate(p.set, row, position)
-			}
+	copy(t.out[lo*width:hi*width], t.in[lo*width:])
+	for i := lo; i < hi; i++ {
+		row, position := t.out[i*width:i*width+turned], int(t.p.seq.Positions[i])
+		if t.back {
+			h.Rotary.Unrotate(t.p.set, row, position)
+		} else {
+			h.Rotary.Rotate(t.p.set, row, position)
 		}
-	})
+	}
 }

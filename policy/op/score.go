@@ -28,6 +28,7 @@ func scoreChunks(p *Pack, x, table *gorgonia.Node, temperature float32, most int
 		p: p, vocab: vocab, linear: linear{p, vocab, table.Shape()[1], 1 / temperature},
 		found: make([]kernel.Distribution, p.capacity), rows: min(p.capacity, max(kernel.Run, most/vocab)),
 	}
+	s.distributeRows, s.slopeRows = s.distribute, s.slopes
 	if err := expect("score", "x", x, p.capacity, table.Shape()[1]); err != nil {
 		return nil, nil, err
 	}
@@ -59,6 +60,14 @@ type score struct {
 	// chunks are those of the run, starts a buffer.
 	chunks []chunk
 	starts []int32
+	// now is the chunk that is worked on, and the log-probabilities and entropies of its rows or the gradients for these; distributeRows
+	// and slopeRows are the functions over its rows that read it.
+	now struct {
+		chunk
+
+		logp, entropy []float32
+	}
+	distributeRows, slopeRows func(lo, hi int)
 }
 
 // cut finds the rows of the run and cuts them into chunks.
@@ -81,22 +90,26 @@ func (s *score) forward(out []float32, in [][]float32) {
 	clear(out)
 	for _, c := range s.chunks {
 		s.multiply(c, in[1])
-		s.distribute(c, out[:s.p.capacity], out[s.p.capacity:])
+		s.each(c, out, s.distributeRows)
 	}
 }
 
-// distribute reads the logits of a chunk.
-func (s *score) distribute(c chunk, logp, entropy []float32) {
-	s.p.set.Parallel(c.hi-c.lo, scoreGrain, func(lo, hi int) {
-		buffer := s.p.set.Borrow(s.vocab)
-		defer s.p.set.Release(buffer)
-		for j := lo; j < hi; j++ {
-			i := s.scored.at[c.lo+j]
-			z := s.logits[j*s.vocab : (j+1)*s.vocab]
-			s.found[i] = s.p.set.Distribute(z, *buffer)
-			logp[i], entropy[i] = z[s.p.seq.Targets[i]]-s.found[i].LogSum, s.found[i].Entropy()
-		}
-	})
+// each calls f for the rows of a chunk.
+func (s *score) each(c chunk, both []float32, f func(lo, hi int)) {
+	s.now.chunk, s.now.logp, s.now.entropy = c, both[:s.p.capacity], both[s.p.capacity:]
+	s.p.set.Parallel(c.hi-c.lo, scoreGrain, f)
+}
+
+// distribute reads the logits of some rows.
+func (s *score) distribute(lo, hi int) {
+	buffer := s.p.set.Borrow(s.vocab)
+	defer s.p.set.Release(buffer)
+	for j := lo; j < hi; j++ {
+		i := s.scored.at[s.now.lo+j]
+		z := s.logits[j*s.vocab : (j+1)*s.vocab]
+		s.found[i] = s.p.set.Distribute(z, *buffer)
+		s.now.logp[i], s.now.entropy[i] = z[s.p.seq.Targets[i]]-s.found[i].LogSum, s.found[i].Entropy()
+	}
 }
 
 // diff makes one operator for both gradients, chunk by chunk: that for x, which it gives, and that for the table, which it adds to
@@ -122,7 +135,7 @@ func (s *score) backward(dx, dtable []float32, in [][]float32) {
 		if len(s.chunks) > 1 {
 			s.multiply(c, table)
 		}
-		s.slopes(c, grad[:s.p.capacity], grad[s.p.capacity:])
+		s.each(c, grad, s.slopeRows)
 		x := s.x[c.lo*width:]
 		s.starts = s.scored.starts(s.starts[:0], c)
 		s.linear.addWeightGradRows(s.starts, dtable, s.logits, x)
@@ -131,21 +144,20 @@ func (s *score) backward(dx, dtable []float32, in [][]float32) {
 	s.scored.scatter(dx[:s.p.rows()*width], s.x, width)
 }
 
-// slopes turns the logits of a chunk into their own gradient.
-func (s *score) slopes(c chunk, dlogp, dentropy []float32) {
-	s.p.set.Parallel(c.hi-c.lo, scoreGrain, func(lo, hi int) {
-		buffer := s.p.set.Borrow(s.vocab)
-		defer s.p.set.Release(buffer)
-		for j := lo; j < hi; j++ {
-			i := s.scored.at[c.lo+j]
-			z := s.logits[j*s.vocab : (j+1)*s.vocab]
-			if dlogp[i] == 0 && dentropy[i] == 0 {
-				clear(z)
-				continue
-			}
-			s.p.set.DistributeGrad(z, *buffer, s.found[i], int(s.p.seq.Targets[i]), dlogp[i], dentropy[i])
+// slopes turns the logits of some rows into their own gradient.
+func (s *score) slopes(lo, hi int) {
+	buffer := s.p.set.Borrow(s.vocab)
+	defer s.p.set.Release(buffer)
+	for j := lo; j < hi; j++ {
+		i := s.scored.at[s.now.lo+j]
+		z := s.logits[j*s.vocab : (j+1)*s.vocab]
+		dlogp, dentropy := s.now.logp[i], s.now.entropy[i]
+		if dlogp == 0 && dentropy == 0 {
+			clear(z)
+			continue
 		}
-	})
+		s.p.set.DistributeGrad(z, *buffer, s.found[i], int(s.p.seq.Targets[i]), dlogp, dentropy)
+	}
 }
 
 // row takes row i of a matrix, as a vector; the gradient is 0 elsewhere.

@@ -18,15 +18,21 @@ func Value(p *Pack, x, weight, bias *gorgonia.Node, detached bool) (*gorgonia.No
 	if err := expect("value", "bias", bias, 1); err != nil {
 		return nil, err
 	}
+	var now struct {
+		out []float32
+		in  [][]float32
+	}
+	rows := func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			now.out[i] = p.set.Dot(now.in[0][i*width:(i+1)*width], now.in[1]) + now.in[2][0]
+		}
+	}
 	return p.add(&operator{
 		name: "value", out: tensor.Shape{p.capacity},
 		run: func(out []float32, in [][]float32) {
 			clear(out[p.rows():])
-			p.set.Parallel(p.rows(), valueGrain, func(lo, hi int) {
-				for i := lo; i < hi; i++ {
-					out[i] = p.set.Dot(in[0][i*width:(i+1)*width], in[1]) + in[2][0]
-				}
-			})
+			now.out, now.in = out, in
+			p.set.Parallel(p.rows(), valueGrain, rows)
 		},
 		diff: func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			return valueGrad(p, in, grad, detached)

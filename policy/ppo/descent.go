@@ -51,7 +51,7 @@ func (d *descent) epochs(ctx context.Context, samples, imitations []*sample) err
 
 // deal is hand k of n of the samples in the order given; hands differ in size by one at most.
 func deal(samples []*sample, order []int, k, n int) []*sample {
-	var hand []*sample
+	hand := make([]*sample, 0, len(order)/n+1)
 	for _, i := range order[k*len(order)/n : (k+1)*len(order)/n] {
 		hand = append(hand, samples[i])
 	}
@@ -74,7 +74,7 @@ func (d *descent) step(ctx context.Context, epoch, k int, minibatch []*sample) (
 			return true, nil
 		}
 		d.learner.freeze()
-		blocks = blockNorms(d.learner.set, d.learner.trainer.Grads())
+		blocks = blockNorms(d.learner.set, d.learner.parts, d.learner.trainer.Grads())
 		_, work := phase.Begin(ctx, "optimiser")
 		norm, err = d.in.Optimizer.Step(d.learner.set, d.learner.params, d.learner.trainer.Grads(), d.in.LearningRate)
 		work.End()

@@ -25,20 +25,30 @@ func (s *Stats) BlockMetrics() map[string]float64 {
 	return out
 }
 
-// blockNorms are the norms of the gradients, block by block.
-func blockNorms(set *kernel.Set, grads *policy.Params) []Block {
-	var out []Block
-	for _, t := range grads.Tensors() {
-		name := t.Block()
-		at := slices.IndexFunc(out, func(b Block) bool { return b.Name == name })
-		if at < 0 {
-			at = len(out)
-			out = append(out, Block{Name: name})
+// part is the tensors of one block, which lie side by side in the policy.
+type part struct {
+	name     string
+	from, to int
+}
+
+// parts are those of a policy, in the order of its tensors.
+func parts(params *policy.Params) (out []part) {
+	at := 0
+	for _, t := range params.Tensors() {
+		if name := t.Block(); len(out) == 0 || out[len(out)-1].name != name {
+			out = append(out, part{name: name, from: at})
 		}
-		out[at].GradNorm += set.SquaredNorm(t.Data)
+		at += len(t.Data)
+		out[len(out)-1].to = at
 	}
-	for i := range out {
-		out[i].GradNorm = math.Sqrt(out[i].GradNorm)
+	return out
+}
+
+// blockNorms are the norms of the gradients, part by part.
+func blockNorms(set *kernel.Set, of []part, grads *policy.Params) []Block {
+	out := make([]Block, len(of))
+	for i, p := range of {
+		out[i] = Block{Name: p.name, GradNorm: math.Sqrt(set.SquaredNorm(grads.Flat()[p.from:p.to]))}
 	}
 	return out
 }
@@ -65,7 +75,8 @@ func (s *Stats) finishNorms() {
 
 // quantiles fills in those of the advantages, by linear interpolation between order statistics.
 func (s *Stats) quantiles(advantages []float64) {
-	sorted := slices.Sorted(slices.Values(advantages))
+	sorted := slices.Clone(advantages)
+	slices.Sort(sorted)
 	at := func(q float64) float64 {
 		if len(sorted) == 0 {
 			return 0

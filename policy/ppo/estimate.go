@@ -20,7 +20,8 @@ func estimate(samples []*sample, c Config, beta float64, limit int) (advantage.S
 		if c.Shaping != (Shaping{}) {
 			s.shaped = c.Shaping.apply(s.task, s.trajectory.Finish, limit)
 		}
-		s.rewards = append([]float64(nil), s.shaped...)
+		s.rewards = s.room.floats.take(len(s.shaped))
+		copy(s.rewards, s.shaped)
 		if c.KLPenalty == KLInReward && beta > 0 {
 			for t := range s.rewards {
 				s.rewards[t] -= beta * K1(s.logpSampler[t], s.logpRef[t])
@@ -31,8 +32,15 @@ func estimate(samples []*sample, c Config, beta float64, limit int) (advantage.S
 		whitenRewards(samples)
 	}
 	for i, s := range samples {
+		var group string
+		problem := &s.trajectory.Problem
+		if last := samples[max(i-1, 0)].trajectory.Problem; i > 0 && last.Task == problem.Task && last.Key == problem.Key {
+			group = batch[i-1].Group // the same string, made once
+		} else {
+			group = problem.ID()
+		}
 		batch[i] = advantage.Trajectory{
-			Group: s.trajectory.Problem.ID(), Rewards: s.rewards, Values: s.valuesOld, Bootstrap: s.bootstrap,
+			Group: group, Rewards: s.rewards, Values: s.valuesOld, Bootstrap: s.bootstrap,
 			Ends: s.ends, Branches: s.branches,
 		}
 	}

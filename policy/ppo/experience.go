@@ -43,6 +43,8 @@ type sample struct {
 	task []float64
 	// shaped is task after Config.Shaping, and rewards is what the advantages are made of: shaped, less the charge.
 	shaped, rewards []float64
+	// room is where more slices of it come from.
+	room *room
 	// logpSampler is what the sampler recorded. logpOld is what ratios are against: the same, or with Importance.Truncate the
 	// log-probabilities under the policy that the update starts from.
 	logpSampler, logpOld, logpRef, valuesOld []float64
@@ -66,6 +68,8 @@ func (s *sample) rows() int { return len(s.trajectory.Prompt) + len(s.trajectory
 // version is that of the policy which learns: what an older one sampled is held against Importance.MaxStaleness, and what a newer one
 // did is [hone.ErrInvalid].
 func gather(scored []Scored, c Config, version int) (samples, imitations []*sample, census Census, err error) {
+	r := newRoom(scored)
+	samples = make([]*sample, 0, len(scored))
 	order := make([]*Scored, len(scored))
 	for i := range scored {
 		order[i] = &scored[i]
@@ -96,7 +100,7 @@ func gather(scored []Scored, c Config, version int) (samples, imitations []*samp
 			census.Stale++
 			continue
 		}
-		made, err := newSample(s, c)
+		made, err := newSample(r, s, c)
 		if err != nil {
 			return nil, nil, census, fmt.Errorf("trajectory %v: %w", t.ID, err)
 		}
@@ -122,9 +126,10 @@ func compareIDs(a, b hone.TrajectoryID) int {
 }
 
 // newSample checks a trajectory and widens its numbers. Search's lines need tokens alone.
-func newSample(s *Scored, c Config) (*sample, error) {
+func newSample(r *room, s *Scored, c Config) (*sample, error) {
 	t := &s.Trajectory
-	out := &sample{trajectory: t, imitation: t.Source == hone.SourceSearch && c.Advantage != advantage.Tree}
+	out := &r.samples.take(1)[0]
+	*out = sample{trajectory: t, room: r, imitation: t.Source == hone.SourceSearch && c.Advantage != advantage.Tree}
 	n := len(t.Tokens)
 	if len(t.Prompt) == 0 || n == 0 {
 		return nil, fmt.Errorf("%d prompt tokens and %d of completion, must be at least 1 each: %w", len(t.Prompt), n, hone.ErrInvalid)
@@ -139,10 +144,10 @@ func newSample(s *Scored, c Config) (*sample, error) {
 		return nil, fmt.Errorf("%d tokens, %d logp, %d values: %w", n, len(t.Logp), len(t.Values), hone.ErrInvalid)
 	}
 	var err error
-	if out.ends, out.task, err = stepRewards(s); err != nil {
+	if out.ends, out.task, err = stepRewards(r, s); err != nil {
 		return nil, err
 	}
-	if out.logpSampler, err = widen("logp", t.Logp); err != nil {
+	if out.logpSampler, err = widen(r, "logp", t.Logp); err != nil {
 		return nil, err
 	}
 	out.logpOld = out.logpSampler
@@ -153,11 +158,11 @@ func newSample(s *Scored, c Config) (*sample, error) {
 	case AggregateSequenceSum:
 		out.weight = 1 / float64(max(c.SequenceTokens, 1))
 	}
-	if out.valuesOld, err = widen("value", t.Values); err != nil {
+	if out.valuesOld, err = widen(r, "value", t.Values); err != nil {
 		return nil, err
 	}
 	if t.Finish == hone.FinishLength && c.Truncation == TruncationBootstrap {
-		last, err := widen("bootstrap", []float32{t.Bootstrap})
+		last, err := widen(r, "bootstrap", []float32{t.Bootstrap})
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +172,7 @@ func newSample(s *Scored, c Config) (*sample, error) {
 }
 
 // stepRewards puts each step's reward, over all layers, on the step's last token, once. ends is [S], task [T].
-func stepRewards(s *Scored) (ends []int, task []float64, err error) {
+func stepRewards(r *room, s *Scored) (ends []int, task []float64, err error) {
 	t := &s.Trajectory
 	if err := s.Breakdown.Validate(); err != nil {
 		return nil, nil, err
@@ -175,7 +180,8 @@ func stepRewards(s *Scored) (ends []int, task []float64, err error) {
 	if s.Breakdown.Steps != len(t.Steps) {
 		return nil, nil, fmt.Errorf("%d steps, breakdown of %d: %w", len(t.Steps), s.Breakdown.Steps, hone.ErrInvalid)
 	}
-	task = make([]float64, len(t.Tokens))
+	task = r.floats.take(len(t.Tokens))
+	ends = r.ints.take(len(t.Steps))
 	at := 0
 	for i, reward := range s.Breakdown.StepRewards() {
 		step := t.Steps[i]
@@ -184,7 +190,7 @@ func stepRewards(s *Scored) (ends []int, task []float64, err error) {
 				i, step.From, step.To, at, len(t.Tokens), hone.ErrInvalid)
 		}
 		at = step.To
-		ends = append(ends, at)
+		ends[i] = at
 		task[at-1] += reward
 	}
 	if at != len(t.Tokens) {
@@ -194,8 +200,8 @@ func stepRewards(s *Scored) (ends []int, task []float64, err error) {
 }
 
 // widen is the values in float64. One that isn't finite is [hone.ErrNonFinite], by name and index.
-func widen(name string, values []float32) ([]float64, error) {
-	out := make([]float64, len(values))
+func widen(r *room, name string, values []float32) ([]float64, error) {
+	out := r.floats.take(len(values))
 	for i, v := range values {
 		out[i] = float64(v)
 		if math.IsNaN(out[i]) || math.IsInf(out[i], 0) {

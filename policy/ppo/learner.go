@@ -19,6 +19,8 @@ type Learner struct {
 	set     *kernel.Set
 	loss    *Loss
 	trainer *policy.Trainer
+	// parts are those of the policy whose gradients' norms are told apart.
+	parts []part
 	// before is memory for the parameters that an update begins with.
 	before []float32
 }
@@ -33,7 +35,7 @@ func NewLearner(params *policy.Params, set *kernel.Set, c Config, temperature fl
 	if err != nil {
 		return nil, fmt.Errorf("ppo trainer: %w", err)
 	}
-	return &Learner{params: params, set: set, loss: loss, trainer: trainer}, nil
+	return &Learner{params: params, set: set, loss: loss, trainer: trainer, parts: parts(params)}, nil
 }
 
 // UpdateInput is what an update is a function of, beside the parameters.
@@ -230,7 +232,7 @@ func score(ctx context.Context, t *policy.Trainer, samples []*sample, what strin
 	}
 	out := make([][]float64, len(samples))
 	for i, s := range samples {
-		if out[i], err = widen(what, scores.Logp[firsts[i]:firsts[i]+len(s.logpSampler)]); err != nil {
+		if out[i], err = widen(s.room, what, scores.Logp[firsts[i]:firsts[i]+len(s.logpSampler)]); err != nil {
 			return nil, fmt.Errorf("trajectory %v: %w", s.trajectory.ID, err)
 		}
 	}
@@ -308,20 +310,26 @@ func divergenceFromReference(samples []*sample) float64 {
 // targets is what is kept of each sample.
 func targets(samples []*sample, reference bool) []Targets {
 	out := make([]Targets, len(samples))
+	tokens := 0
+	for _, s := range samples {
+		tokens += len(s.rewards)
+	}
+	const columns = 4
+	r := arena[float32]{free: make([]float32, columns*tokens)}
 	for i, s := range samples {
 		out[i] = Targets{
-			ID: s.trajectory.ID, Rewards: narrow(s.rewards), Advantages: narrow(s.advantages), Returns: narrow(s.returns),
+			ID: s.trajectory.ID, Rewards: narrow(&r, s.rewards), Advantages: narrow(&r, s.advantages), Returns: narrow(&r, s.returns),
 		}
 		if reference {
-			out[i].LogpRef = narrow(s.logpRef)
+			out[i].LogpRef = narrow(&r, s.logpRef)
 		}
 	}
 	return out
 }
 
 // narrow is the values in float32.
-func narrow(values []float64) []float32 {
-	out := make([]float32, len(values))
+func narrow(r *arena[float32], values []float64) []float32 {
+	out := r.take(len(values))
 	for i, v := range values {
 		out[i] = float32(v)
 	}

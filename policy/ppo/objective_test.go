@@ -341,7 +341,7 @@ func TestChecklist31GoldenAggregation(t *testing.T) {
 		totals := Totals{Sequences: len(g.Input.Losses)}
 		for i, sequence := range g.Input.Losses {
 			one := scored(i, len(sequence), 0)
-			s, err := newSample(&one, cfg)
+			s, err := newSample(new(room), &one, cfg)
 			require.NoError(t, err)
 			s.logpRef, s.returns = s.logpOld, make([]float64, len(sequence))
 			for _, loss := range sequence {

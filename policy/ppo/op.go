@@ -52,12 +52,12 @@ func (op *lossOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 // Do computes the loss. A result that is not finite is handed on, for the caller to see and skip.
 func (op *lossOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	for i, into := range [][]float64{op.out.logp, op.out.entropy, op.out.value} {
-		from, ok := inputs[i].Data().([]float32)
-		if !ok || len(from) != op.n {
+		dense, ok := inputs[i].(*tensor.Dense)
+		if !ok || dense.Dtype() != tensor.Float32 || dense.Shape().TotalSize() != op.n {
 			return nil, fmt.Errorf("ppo loss: input %d is %T of shape %v, must be float32 [%d]: %w",
 				i, inputs[i].Data(), inputs[i].Shape(), op.n, hone.ErrInvalid)
 		}
-		for j, v := range from {
+		for j, v := range dense.Float32s() {
 			into[j] = float64(v)
 		}
 	}

@@ -3,6 +3,7 @@ package ppo
 import (
 	"slices"
 
+	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
 )
 
@@ -33,17 +34,23 @@ func split(samples []*sample, limit int) [][]*sample {
 // predicts the completion's first. One row a token of the completion takes part, its end-of-sequence token among them; the
 // lengths decide that and never the value of a token.
 func pack(samples []*sample) (out packed, firsts []int) {
-	n := 0
+	n, longest := 0, 0
 	for _, s := range samples {
-		n += s.rows()
+		n, longest = n+s.rows(), max(longest, s.rows())
 	}
 	out.rows = NewRows(n)
 	out.rows.Sequence = make([]int, n)
+	const columns = 3
+	r := arena[int32]{free: make([]int32, columns*n+len(samples)+1)}
+	out.batch = policy.Batch{Tokens: r.take(n)[:0], Positions: r.take(n)[:0], Targets: r.take(n)[:0], Starts: r.take(len(samples) + 1)[:0]}
+	firsts = make([]int, 0, len(samples))
+	tokens := make([]hone.TokenID, 0, longest)
 	for number, s := range samples {
 		t := s.trajectory
 		first := out.batch.Len() + len(t.Prompt) - 1
 		firsts = append(firsts, first)
-		out.batch.Append(slices.Concat(t.Prompt, t.Tokens), len(t.Prompt))
+		tokens = append(append(tokens[:0], t.Prompt...), t.Tokens...)
+		out.batch.Append(tokens, len(t.Prompt))
 		kind := KindSample
 		if s.imitation {
 			kind = KindImitation

@@ -46,10 +46,10 @@ type Rows struct {
 
 // NewRows is n rows that take no part.
 func NewRows(n int) Rows {
+	const columns = 5
+	r := arena[float64]{free: make([]float64, columns*n)}
 	return Rows{
-		Kind:    make([]Kind, n),
-		LogpOld: make([]float64, n), LogpRef: make([]float64, n), Advantages: make([]float64, n),
-		Returns: make([]float64, n), ValuesOld: make([]float64, n),
+		Kind: make([]Kind, n), LogpOld: r.take(n), LogpRef: r.take(n), Advantages: r.take(n), Returns: r.take(n), ValuesOld: r.take(n),
 	}
 }
 

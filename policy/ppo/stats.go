@@ -129,7 +129,15 @@ type Stats struct {
 
 // describe fills in what is known before the first step.
 func (s *Stats) describe(samples, imitations []*sample, raw advantage.Spread) {
-	var totals, charges, shapings, lengths, returns, residuals, advantages []float64
+	tokens := 0
+	for _, x := range samples {
+		tokens += len(x.returns)
+	}
+	const each, long = 4, 3
+	r := arena[float64]{free: make([]float64, each*len(samples)+long*tokens)}
+	column := func(n int) []float64 { return r.take(n)[:0] }
+	totals, charges, shapings, lengths := column(len(samples)), column(len(samples)), column(len(samples)), column(len(samples))
+	returns, residuals, advantages := column(tokens), column(tokens), column(tokens)
 	for _, x := range samples {
 		totals = append(totals, sum(x.task))
 		charges = append(charges, sum(x.shaped)-sum(x.rewards))
