@@ -8,6 +8,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/calibration"
 	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/storage/blob"
 )
 
 // Forecasts is what the value head of a version says, and what the policy came to.
@@ -21,8 +22,11 @@ type Forecasts struct {
 }
 
 // Forecasts samples problems of a split with a version of the run's policy, a group each, the same every time. limit chooses problems as
-// in [EvaluateInput]. The value head has learned returns, of which a right answer is nearly all.
-func (i Inspector) Forecasts(ctx context.Context, in EvaluateInput, progress rollout.ProgressFunc) (Forecasts, error) {
+// in [EvaluateInput]. The value head has learned returns, of which a right answer is nearly all. With a stored process-value model, that one
+// is asked instead of the head.
+func (i Inspector) Forecasts(
+	ctx context.Context, in EvaluateInput, model blob.Digest, progress rollout.ProgressFunc,
+) (Forecasts, error) {
 	s, err := i.activities.session(ctx, in.Run)
 	if err != nil {
 		return Forecasts{}, err
@@ -31,7 +35,7 @@ func (i Inspector) Forecasts(ctx context.Context, in EvaluateInput, progress rol
 	if err != nil {
 		return Forecasts{}, err
 	}
-	roller, err := s.roller(ctx, in.Version, in.Version)
+	roller, err := s.rollerOf(ctx, in.Version, s.job.sampling(in.Version), model)
 	if err != nil {
 		return Forecasts{}, err
 	}

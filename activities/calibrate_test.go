@@ -19,7 +19,7 @@ func TestForecastsAreOfTheBeginningsOfSteps(t *testing.T) {
 	require.NoError(t, err)
 	in := activities.EvaluateInput{Run: run, Split: hone.SplitHeldOut, Limit: 5}
 	seen := 0
-	got, err := activities.NewInspector(a).Forecasts(t.Context(), in, func(done, _ int) { seen = done })
+	got, err := activities.NewInspector(a).Forecasts(t.Context(), in, "", func(done, _ int) { seen = done })
 	require.NoError(t, err)
 	require.Equal(t, 5, got.Problems)
 	require.Equal(t, 5*job.Rollout.Group, got.Trajectories)
@@ -32,7 +32,7 @@ func TestForecastsAreOfTheBeginningsOfSteps(t *testing.T) {
 			require.LessOrEqual(t, f.Prob, 1.0)
 		}
 	}
-	again, err := activities.NewInspector(w.process()).Forecasts(t.Context(), in, nil)
+	again, err := activities.NewInspector(w.process()).Forecasts(t.Context(), in, "", nil)
 	require.NoError(t, err)
 	require.Equal(t, got, again, "the same every time")
 }

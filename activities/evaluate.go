@@ -52,11 +52,11 @@ func (a *Activities) evaluate(ctx context.Context, key storage.EvaluationKey, p 
 	if err != nil {
 		return err
 	}
-	roller, err := s.roller(ctx, key.Version, key.Version)
+	how, err := ParseMode(Mode(key.Mode))
 	if err != nil {
 		return err
 	}
-	how, err := ParseMode(Mode(key.Mode))
+	roller, err := s.rollerOf(ctx, key.Version, s.job.sampling(key.Version), how.Value)
 	if err != nil {
 		return err
 	}

@@ -138,6 +138,11 @@ func (s *session) subset(split hone.Split, limit int) ([]hone.Problem, error) {
 
 // roller samples and searches with a version of the policy, as a cycle does.
 func (s *session) roller(ctx context.Context, version, cycle int) (*rollout.Roller, error) {
+	return s.rollerOf(ctx, version, s.job.sampling(cycle), "")
+}
+
+// rollerOf is one configured otherwise. It goes by the values of a stored model; "" is the policy's own head.
+func (s *session) rollerOf(ctx context.Context, version int, cfg rollout.Config, model blob.Digest) (*rollout.Roller, error) {
 	params, err := s.sampling(ctx, version)
 	if err != nil {
 		return nil, err
@@ -146,7 +151,15 @@ func (s *session) roller(ctx context.Context, version, cycle int) (*rollout.Roll
 	if err != nil {
 		return nil, err
 	}
-	return rollout.New(engine, s.token, s.task, s.job.sampling(cycle))
+	roller, err := rollout.New(engine, s.token, s.task, cfg)
+	if err != nil || model == "" {
+		return roller, err
+	}
+	values, err := loadValueModel(ctx, s.deps.Blobs, model, s.deps.Kernels)
+	if err != nil {
+		return nil, err
+	}
+	return roller.Valued(values), nil
 }
 
 // sampling is the policy of a version to sample with. Where no update runs beside it may be the learner's own.

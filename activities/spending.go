@@ -8,11 +8,12 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/rollout"
+	"github.com/hone-rl/hone/storage/blob"
 )
 
 // Spending is what a mode of evaluation says: a way to answer, and of a way that spends a budget, how.
 //
-//	greedy    search    verified    puct@2000    best_of+verified@500    gumbel+leaves=16+unshared@2000
+//	greedy    search    verified    puct@2000    best_of+verified@500    gumbel+leaves=16+unshared@2000    puct+value=9f86…@2000
 type Spending struct {
 	// Way is [rollout.ModeGreedy], [rollout.ModeSearch] or one of [rollout.Spending].
 	Way rollout.Mode
@@ -21,6 +22,8 @@ type Spending struct {
 	// Leaves and Unshared are as in [rollout.EvaluateInput].
 	Leaves   int
 	Unshared bool
+	// Value is the stored process-value model whose values the way goes by; "" is the policy's own value head.
+	Value blob.Digest
 	// Budget is the most tokens to generate for a problem; 0 where the way has none.
 	Budget int
 }
@@ -42,6 +45,9 @@ func (s Spending) Mode() Mode {
 	}
 	if s.Unshared {
 		words = append(words, "unshared")
+	}
+	if s.Value != "" {
+		words = append(words, "value="+string(s.Value))
 	}
 	return Mode(strings.Join(words, "+") + "@" + strconv.Itoa(s.Budget))
 }
@@ -66,8 +72,15 @@ func ParseMode(m Mode) (Spending, error) {
 		return Spending{}, refused
 	}
 	for _, word := range words[1:] {
+		if err != nil {
+			break
+		}
 		leaves, many := strings.CutPrefix(word, "leaves=")
+		value, valued := strings.CutPrefix(word, "value=")
 		switch {
+		case valued:
+			s.Value = blob.Digest(value)
+			err = s.Value.Validate()
 		case word == "verified":
 			s.Verified = true
 		case word == "unshared":

@@ -10,6 +10,9 @@ import (
 	"github.com/hone-rl/hone/rollout"
 )
 
+// someModel is a digest.
+const someModel = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
 func TestModesAreReadAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[activities.Mode]activities.Spending{
@@ -21,6 +24,7 @@ func TestModesAreReadAsTheyAreWritten(t *testing.T) {
 		"gumbel+verified+leaves=16+unshared@7": {
 			Way: rollout.ModeGumbel, Verified: true, Leaves: 16, Unshared: true, Budget: 7,
 		},
+		"puct+value=" + activities.Mode(someModel) + "@368": {Way: rollout.ModePUCT, Value: someModel, Budget: 368},
 	} {
 		got, err := activities.ParseMode(mode)
 		require.NoError(t, err)
@@ -29,7 +33,8 @@ func TestModesAreReadAsTheyAreWritten(t *testing.T) {
 	}
 	for _, bad := range []activities.Mode{
 		"", "guess", "puct", "puct@", "puct@0", "puct@-3", "greedy@5", "puct+fast@5", "puct+unshared+verified@5", "puct+leaves=x@5",
-		"puct+leaves=0@5", "puct+verified+verified@5", "puct@05",
+		"puct+leaves=0@5", "puct+value=@5", "puct+value=9f86@5", "puct+value=" + activities.Mode(someModel) + "+verified@5",
+		"puct+verified+verified@5", "puct@05",
 	} {
 		_, err := activities.ParseMode(bad)
 		require.ErrorIs(t, err, hone.ErrInvalid, "%q", bad)

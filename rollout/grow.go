@@ -51,10 +51,12 @@ func (q *quest) left(enough int) int {
 
 // growth is how quests are searched.
 type growth struct {
-	search   SearchConfig
-	judge    JudgeFunc
-	paths    *Paths
-	progress ProgressFunc
+	search SearchConfig
+	judge  JudgeFunc
+	paths  *Paths
+	// exhaustive goes on where nothing better can be found.
+	exhaustive bool
+	progress   ProgressFunc
 }
 
 // grown is a quest that was searched, and its best line.
@@ -89,7 +91,7 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	for lo := 0; lo < len(quests); lo += size {
 		batch := quests[lo:min(lo+size, len(quests))]
 		done := lo * each
-		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, paths: how.paths, evaluated: func(states int) {
+		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, paths: how.paths, exhaustive: how.exhaustive, evaluated: func(states int) {
 			done += states
 			if how.search.Tree.Budget > 0 {
 				how.progress.report(lo*each+spent(batch, each), len(quests)*each)
@@ -105,7 +107,7 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 		if err != nil {
 			return nil, err
 		}
-		lines, err := r.lines(ctx, batch, trees, how.judge)
+		lines, err := r.lines(ctx, e, trees)
 		if err != nil {
 			return nil, err
 		}
@@ -130,11 +132,12 @@ func roots(t task.Task, quests []*quest) []mcts.Root[*state] {
 }
 
 // lines takes the best line of each tree to its end, or the best text that was come to.
-func (r *Roller) lines(ctx context.Context, quests []*quest, trees []*mcts.Tree[*state], judge JudgeFunc) ([]grown, error) {
+func (r *Roller) lines(ctx context.Context, e *expander, trees []*mcts.Tree[*state]) ([]grown, error) {
+	quests, told := e.quests, e.judge != nil || r.values != nil
 	ends := make([]*state, len(quests))
 	for i, q := range quests {
-		s := end(trees[i], judge != nil)
-		if q.best != nil && (s.end == open || s.end == cut || judge != nil && q.worth > judge(q.problem, s.text)) {
+		s := end(trees[i], told)
+		if q.best != nil && (s.end == open || s.end == cut || told && q.worth > e.worth(s)) {
 			s = q.best
 		}
 		if s.end == open && s.far != nil {
@@ -188,14 +191,14 @@ func (r *Roller) finish(ctx context.Context, quests []*quest, ends []*state) ([]
 	return out, nil
 }
 
-// end is the state that a tree's recommended line leads to. That is the end of the most visited line, unless a judge found an
-// ended state better than the search takes that end to be.
-func end(tree *mcts.Tree[*state], judged bool) *state {
+// end is the state that a tree's recommended line leads to. That is the end of the most visited line, unless a judge, or a model of values,
+// found an ended state better than the search takes that end to be.
+func end(tree *mcts.Tree[*state], told bool) *state {
 	last := 0
 	if line := tree.Best(); len(line) > 0 {
 		last = line[len(line)-1]
 	}
-	if judged {
+	if told {
 		n := tree.Node(last)
 		if best, ok := bestEnded(tree); ok && best.Raw > n.ValueSum/float64(n.Visits) {
 			last = best.Node

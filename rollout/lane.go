@@ -124,6 +124,7 @@ func (e *forker) take(l *lane, r decode.Result) {
 		logp += float64(r.Logp[t])
 	}
 	a := e.action(s, step)
+	a.Next.logp = s.logp + logp // with the fork's tokens
 	a.Prior = math.Exp(min(logp, 0))
 	s.after.steps = append(s.after.steps, a)
 	if l.done = l.line == nil; !l.done {

@@ -25,6 +25,8 @@ type Roller struct {
 	tokenizer token.Tokenizer
 	task      task.Task
 	cfg       Config
+	// values are another model's, if it isn't nil; see [Roller.Valued].
+	values Valuer
 }
 
 // New is a roller for the task's problems. The tokenizer is the one that the decoder's policy was trained with. A bad

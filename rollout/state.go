@@ -33,7 +33,9 @@ type state struct {
 	text   string
 	// value is V after the last token as the policy sees it, not clamped; unknown at the root.
 	value float64
-	end   ending
+	// logp is the log-probability of its tokens as the policy writes them here, in nats.
+	logp float64
+	end  ending
 	// ahead is the likeliest continuation to its end, where it is known; far is the state there, nil where it was cut off.
 	ahead *decode.Result
 	far   *state
@@ -52,6 +54,8 @@ type expander struct {
 	judge  JudgeFunc
 	// paths are what is remembered of states solved before; nil for nothing.
 	paths *Paths
+	// exhaustive is as in growth.
+	exhaustive bool
 	// evaluated hears how many states each call took in.
 	evaluated func(states int)
 }
@@ -264,14 +268,20 @@ func (e *expander) addAhead(s *state, add func(decode.Result) *state) {
 
 // logPrior is the log-probability by which a candidate's prior goes.
 func (e *expander) logPrior(r decode.Result) float64 {
-	total := 0.0
-	for _, x := range r.Logp {
-		total += float64(x)
-	}
+	sum := total(r.Logp)
 	if e.cfg.LengthNormalised {
-		total /= float64(len(r.Logp))
+		sum /= float64(len(r.Logp))
 	}
-	return total
+	return sum
+}
+
+// total is the log-probability of tokens together.
+func total(logp []float32) float64 {
+	sum := 0.0
+	for _, x := range logp {
+		sum += float64(x)
+	}
+	return sum
 }
 
 // stateValue is V of the state that a result was generated from.
@@ -285,7 +295,7 @@ func stateValue(r decode.Result) float32 {
 // action is one candidate as a step from s, its prior still to come.
 func (e *expander) action(s *state, r decode.Result) mcts.Action[*state] {
 	problem := e.quests[s.tree].problem
-	next := &state{tree: s.tree, tokens: slices.Concat(s.tokens, r.Tokens), value: float64(r.Bootstrap)}
+	next := &state{tree: s.tree, tokens: slices.Concat(s.tokens, r.Tokens), value: float64(r.Bootstrap), logp: s.logp + total(r.Logp)}
 	next.text = e.tokenizer.Decode(next.tokens)
 	switch {
 	case r.Finish == hone.FinishStop:
@@ -351,6 +361,8 @@ func (e *expander) worth(s *state) float64 {
 		return e.judge(e.quests[s.tree].problem, s.text)
 	case s.end == cut:
 		return e.cfg.ValueMin
+	case e.values != nil:
+		return e.clamp(e.values.Ended(s.value, s.logp))
 	default:
 		return e.clamp(s.value)
 	}
@@ -363,7 +375,7 @@ func (e *expander) ended(s *state, worth float64) {
 		return
 	}
 	q.best, q.worth = s, worth
-	q.solved = e.judge != nil && worth >= e.cfg.ValueMax
+	q.solved = e.judge != nil && !e.exhaustive && worth >= e.cfg.ValueMax
 }
 
 // clamp keeps a value within the range of rewards; NaN stays NaN, and the search refuses it.

@@ -78,7 +78,8 @@ func TestAServiceUsesItsNewestPublishedPolicy(t *testing.T) {
 	require.Empty(t, other)
 }
 
-// What was refused or has retired is collected, and neither what is in service nor what runs, scorings, changes and services name.
+// What was refused or has retired is collected, and neither what is in service nor what runs, scorings, changes, services and
+// measurements name.
 func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	t.Parallel()
 	s := storagetest.Open(t)
@@ -103,6 +104,10 @@ func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.CreateRun(t.Context(), storage.NewRun{Name: "listed", Config: json.RawMessage(`{"problems":"` + string(trained) + `"}`)})
 	require.NoError(t, err)
+	answered := storage.EvaluationKey{Run: run, Version: 4, Split: hone.SplitHeldOut, Mode: "puct+value=" + string(put("a value model")) + "@368"}
+	require.NoError(t, s.SaveEvaluation(t.Context(), answered, []storage.Answer{{
+		Problem: hone.Problem{Task: "game24", Key: "4 5 6 10"}, Outcome: hone.OutcomeWrong, Reason: "as it is",
+	}}))
 	for i, state := range []storage.PublicationState{storage.Published, storage.Refused, storage.Published, storage.Published} {
 		_, err := s.SavePublication(t.Context(), storage.Publication{
 			Service: "nightly", Request: fmt.Sprint(i), State: state, Reason: "as it is", Run: run, Version: i + 1,
@@ -119,7 +124,7 @@ func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	swept, err := s.Sweep(t.Context(), blobs, time.Now().Add(time.Hour), false)
 	require.NoError(t, err)
 	require.Equal(t, []blob.Digest{stray}, swept.Deleted)
-	require.Equal(t, 4, swept.Kept)
+	require.Equal(t, 5, swept.Kept)
 }
 
 // A run that a schedule trained and no service uses any more keeps nothing once it has ended, but for who measures divergence from its

@@ -18,6 +18,7 @@ const reachable = `SELECT weights FROM policy_versions WHERE weights_dropped IS 
 	UNION SELECT optimiser FROM policy_versions WHERE optimiser_dropped IS NULL
 	UNION SELECT problems FROM publications WHERE problems IS NOT NULL
 	UNION SELECT decode(config ->> 'problems', 'hex') FROM runs WHERE config ->> 'problems' <> ''
+	UNION SELECT decode(substring(mode from 'value=([0-9a-f]{64})'), 'hex') FROM evaluations WHERE mode ~ 'value=[0-9a-f]{64}'
 	UNION SELECT decode(substr(model #>> '{}', 6), 'hex')
 		FROM (SELECT config FROM runs UNION ALL SELECT config FROM scorings UNION ALL SELECT new::jsonb FROM changes) c,
 			jsonb_path_query(config, '$.**.model') model

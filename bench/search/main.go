@@ -23,11 +23,13 @@ type options struct {
 	hone, dataDir, pgBin, yao string
 	dir, out                  string
 	runs, methods             []string
-	budgets                   []int
-	version, limit            int
-	split                     string
-	verified, reportOnly      bool
-	short                     bool
+	// values are the runs' process-value models; empty for their own value heads.
+	values               []string
+	budgets              []int
+	version, limit       int
+	split                string
+	verified, reportOnly bool
+	short                bool
 }
 
 func main() {
@@ -75,7 +77,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 func parse(args []string, out io.Writer) (options, error) {
 	var o options
-	var runs, names, budgets string
+	var runs, names, budgets, values string
 	f := flag.NewFlagSet("search", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.StringVar(&o.hone, "hone", "bin/hone", "the program that answers")
@@ -87,6 +89,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&runs, "runs", "demo-1", "names of the runs whose policies answer, one a seed, separated by commas")
 	f.StringVar(&names, "methods", strings.Join(methodNames(), ","), "methods, separated by commas")
 	f.StringVar(&budgets, "budgets", "150,300,600,1200,2000", "most generated tokens a problem, separated by commas")
+	f.StringVar(&values, "values", "", "digests of process-value models to go by, one a run in their order, separated by commas")
 	f.IntVar(&o.version, "version", -1, "policy version; -1 is each run's newest")
 	f.StringVar(&o.split, "split", "heldout", "problems: heldout, train or yao2023")
 	f.IntVar(&o.limit, "limit", 0, "number of problems; 0 means all")
@@ -101,6 +104,11 @@ func parse(args []string, out io.Writer) (options, error) {
 		runs, budgets = shortRun, shortBudget
 	}
 	o.runs, o.methods = strings.Split(runs, ","), strings.Split(names, ",")
+	if values != "" {
+		if o.values = strings.Split(values, ","); len(o.values) != len(o.runs) {
+			return o, fmt.Errorf("%d values for %d runs: want one for each: %w", len(o.values), len(o.runs), errUsage)
+		}
+	}
 	for _, name := range o.methods {
 		if _, ok := methodOf(name); !ok {
 			return o, fmt.Errorf("method %q: want some of %v: %w", name, methodNames(), errUsage)

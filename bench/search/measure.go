@@ -67,8 +67,10 @@ type record struct {
 	Method   string `json:"method"`
 	Budget   int    `json:"budget"`
 	Verified bool   `json:"verified"`
-	Run      string `json:"run"`
-	Version  int    `json:"version"`
+	// Value is the process-value model that the way went by, "" for the policy's own value head.
+	Value   string `json:"value,omitempty"`
+	Run     string `json:"run"`
+	Version int    `json:"version"`
 	// Task is the problems', "" in records made before there was another than the Game of 24.
 	Task     string `json:"task,omitempty"`
 	Split    string `json:"split"`
@@ -81,11 +83,14 @@ type record struct {
 
 func (r record) accuracy() float64 { return float64(r.Right) / float64(r.Problems) }
 
-// cell names a measurement; a greedy one has budget 0 and no verifier.
+// cell names a measurement; a greedy one has budget 0 and no verifier. A way that no verifier could guide goes by no values either.
 func (o options) cell(m method, budget int, run string) record {
 	r := record{Method: m.name, Budget: budget, Verified: o.verified && m.judged, Run: run, Version: o.version, Split: o.split}
 	if len(m.flags) == 0 {
 		r.Budget = 0
+	}
+	if i := slices.Index(o.runs, run); m.judged && i < len(o.values) {
+		r.Value = o.values[i]
 	}
 	return r
 }
@@ -95,6 +100,9 @@ func (o options) path(r record) string {
 	verified := ""
 	if r.Verified {
 		verified = "+verified"
+	}
+	if r.Value != "" {
+		verified += "+value=" + r.Value[:min(len(r.Value), 12)]
 	}
 	version := "newest"
 	if o.version >= 0 {
@@ -142,6 +150,9 @@ func (o options) measure(ctx context.Context, m method, cell record) (record, er
 	}
 	if cell.Verified {
 		args = append(args, "--verified")
+	}
+	if cell.Value != "" {
+		args = append(args, "--value", cell.Value)
 	}
 	for _, pass := range []struct{ flag, value string }{{"--data-dir", o.dataDir}, {"--pg-bin", o.pgBin}, {"--yao", o.yao}} {
 		if pass.value != "" {

@@ -16,10 +16,11 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// comparison is the measurements of one split of a task, with or without the verifier.
+// comparison is the measurements of one split of a task, with or without the verifier and a process-value model.
 type comparison struct {
 	task     string
 	split    string
+	valued   bool
 	verified bool
 	records  []record
 }
@@ -30,8 +31,11 @@ func (c comparison) name() string {
 	if c.task != firstTask {
 		name = c.task + "-" + name
 	}
+	if c.valued {
+		name += "-valued"
+	}
 	if c.verified {
-		return name + "-verified"
+		name += "-verified"
 	}
 	return name
 }
@@ -39,24 +43,26 @@ func (c comparison) name() string {
 // firstTask is the task whose splits are named without it.
 const firstTask = "game24"
 
-// has tells that a record is of the comparison's problems.
+// has tells that a record is of the comparison's problems, and was guided alike if it was guided at all.
 func (c comparison) has(r record) bool {
-	return r.Split == c.split && cmp.Or(r.Task, firstTask) == c.task
+	m, _ := methodOf(r.Method)
+	alike := r.Verified == c.verified && (r.Value != "") == c.valued
+	return r.Split == c.split && cmp.Or(r.Task, firstTask) == c.task && (alike || !m.judged)
 }
 
-// compare groups records. Greedy decoding and the majority ask no verifier and stand in both tables of a split.
+// compare groups records. Greedy decoding and the majority ask no verifier and go by no values, and stand in all tables of a split.
 func compare(records []record) []comparison {
 	var out []comparison
 	for _, r := range records {
-		if !slices.ContainsFunc(out, func(c comparison) bool { return c.has(r) && c.verified == r.Verified }) {
-			out = append(out, comparison{task: cmp.Or(r.Task, firstTask), split: r.Split, verified: r.Verified})
+		c := comparison{task: cmp.Or(r.Task, firstTask), split: r.Split, valued: r.Value != "", verified: r.Verified}
+		if !slices.ContainsFunc(out, func(other comparison) bool { return other.name() == c.name() }) {
+			out = append(out, c)
 		}
 	}
 	slices.SortFunc(out, func(a, b comparison) int { return strings.Compare(a.name(), b.name()) })
 	for i := range out {
 		for _, r := range records {
-			m, _ := methodOf(r.Method)
-			if out[i].has(r) && (r.Verified == out[i].verified || !m.judged) {
+			if out[i].has(r) {
 				out[i].records = append(out[i].records, r)
 			}
 		}
@@ -133,8 +139,9 @@ together. Greedy decoding has one length and takes no budget.
 
 In tables named verified every way but greedy decoding and the majority has the same verifier, which is asked about finished answers
 alone and says right or wrong; a problem is done at the first right one, and all tokens written until then count. So best-of-n is right
-where any of its samples is. In the other tables no verifier takes part, and the value head chooses among the answers. No way is told
-what can still be solved: a search knows of dead ends what its own lines came to.
+where any of its samples is. In the other tables no verifier takes part, and the value head chooses among the answers; in tables named
+valued it is a process-value model of the policy's (hone value train), for all ways the same. No way is told what can still be solved: a
+search knows of dead ends what its own lines came to.
 `)
 	for _, c := range compare(records) {
 		if err := c.draw(filepath.Join(dir, "search-"+c.name()+".png")); err != nil {

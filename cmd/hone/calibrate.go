@@ -11,26 +11,29 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/activities"
 	"github.com/hone-rl/hone/policy/calibration"
+	"github.com/hone-rl/hone/storage/blob"
 )
 
 // reliabilityBins is how many ranges a table of reliability has.
 const reliabilityBins = 10
 
-// calibrated is what the value head of a version is worth.
+// calibrated is what the value head of a version, or a process-value model, is worth.
 type calibrated struct {
-	Run          string     `json:"run"`
-	Version      int        `json:"version"`
-	Split        hone.Split `json:"split"`
-	Problems     int        `json:"problems"`
-	Trajectories int        `json:"trajectories"`
+	Run     string     `json:"run"`
+	Version int        `json:"version"`
+	Split   hone.Split `json:"split"`
+	// Value is the process-value model that was measured; "" for the policy's own head.
+	Value        blob.Digest `json:"value,omitempty"`
+	Problems     int         `json:"problems"`
+	Trajectories int         `json:"trajectories"`
 	// All is of all states, After of those after so many steps, from 0.
 	All   calibration.Report   `json:"all"`
 	After []calibration.Report `json:"after"`
 }
 
-// calibrate measures the value head of a version against what the policy comes to.
-func (a *app) calibrate(ctx context.Context, l *loaded, in activities.EvaluateInput) error {
-	found, err := activities.NewInspector(l.activities).Forecasts(ctx, in, l.progress("sample", "trajectories"))
+// calibrate measures the value head of a version, or a stored model, against what the policy comes to.
+func (a *app) calibrate(ctx context.Context, l *loaded, in activities.EvaluateInput, model blob.Digest) error {
+	found, err := activities.NewInspector(l.activities).Forecasts(ctx, in, model, l.progress("sample", "trajectories"))
 	if err != nil {
 		return err
 	}
@@ -38,7 +41,7 @@ func (a *app) calibrate(ctx context.Context, l *loaded, in activities.EvaluateIn
 	if err != nil {
 		return err
 	}
-	out.Run, out.Version, out.Split = l.run.Name, in.Version, in.Split
+	out.Run, out.Version, out.Split, out.Value = l.run.Name, in.Version, in.Split, model
 	l.unwatch()
 	if a.json {
 		return a.writeJSON(out)
@@ -64,22 +67,18 @@ func newCalibrated(found activities.Forecasts) (out calibrated, err error) {
 
 // write is the report for a person: the scores by step, and what was said against what came.
 func (c calibrated) write(w io.Writer) {
-	fmt.Fprintf(w, "%s, version %d: value head on %d %s problems, %d samples, at the end of each step\n\n",
-		c.Run, c.Version, c.Problems, c.Split, c.Trajectories)
+	what := "value head"
+	if c.Value != "" {
+		what = "value model " + string(c.Value[:12])
+	}
+	fmt.Fprintf(w, "%s, version %d: %s on %d %s problems, %d samples, at the end of each step\n\n",
+		c.Run, c.Version, what, c.Problems, c.Split, c.Trajectories)
 	rows := [][]string{{"after", "states", "V said", "right", "Brier", "climate", "skill", "ECE"}}
 	for k, r := range c.After {
 		rows = append(rows, scoreRow(fmt.Sprintf("%d steps", k), r))
 	}
 	writeTable(w, append(rows, scoreRow("all", c.All)))
-	fmt.Fprintf(w, "\n%-9s  %6s  %6s  %6s  0%s1\n", "V said", "states", "mean", "right", strings.Repeat(" ", gaugeWidth-2))
-	for _, b := range c.All.Bins {
-		if b.Count == 0 {
-			fmt.Fprintf(w, "%.1f-%.1f  %8d  %6s  %6s  %s\n", b.Low, b.High, 0, "-", "-", strings.Repeat("·", gaugeWidth))
-			continue
-		}
-		fmt.Fprintf(w, "%.1f-%.1f  %8d  %6.3f  %6.3f  %s\n", b.Low, b.High, b.Count, b.Said, b.Came, gauge(b.Came, b.Said))
-	}
-	fmt.Fprintln(w, "\nbar: the share that was right; |: what was said. Where bars end at the marks the head means what it says.")
+	writeReliability(w, c.All)
 }
 
 func scoreRow(name string, r calibration.Report) []string {

@@ -38,6 +38,8 @@ type spendFlags struct {
 	verified bool
 	leaves   int
 	unshared bool
+	// value is the digest of a process-value model.
+	value string
 }
 
 // add adds the flags that eval and solve share.
@@ -48,6 +50,7 @@ func (f *spendFlags) add(cmd *cobra.Command, search string) {
 	flags.BoolVar(&f.verified, "verified", false, "check each finished answer as it is found, as one may where checking is free")
 	flags.IntVar(&f.leaves, "leaves", 0, "with --search puct or gumbel, walks under way in a tree at once (default: as the run has it)")
 	flags.BoolVar(&f.unshared, "unshared", false, "with --search puct or gumbel, let each branch keep its own states")
+	flags.StringVar(&f.value, "value", "", "process-value model to go by instead of the value head: the digest that hone value train prints")
 }
 
 // ways are the values of --search that take a budget.
@@ -61,6 +64,9 @@ func ways() string {
 
 // check refuses flags that say how a search goes where none is asked for.
 func (f *spendFlags) check() error {
+	if f.search == "" && f.value != "" {
+		return fmt.Errorf("--value %s without --search: it says where a search goes: %w", f.value, hone.ErrInvalid)
+	}
 	if f.search == "" && (f.budget != 0 || f.leaves != 0 || f.unshared) {
 		return fmt.Errorf("--budget %d, --leaves %d, --unshared %v without --search: they say how a search goes; want --search and one of %s: %w",
 			f.budget, f.leaves, f.unshared, ways(), hone.ErrInvalid)
@@ -70,10 +76,17 @@ func (f *spendFlags) check() error {
 
 // mode is the mode of evaluation that the flags ask for.
 func (f *spendFlags) mode() (activities.Spending, error) {
+	value, err := valueDigest(f.value)
+	if err != nil {
+		return activities.Spending{}, err
+	}
 	s := activities.Spending{
-		Way: rollout.Mode(f.search), Verified: f.verified, Leaves: f.leaves, Unshared: f.unshared, Budget: f.budget,
+		Way: rollout.Mode(f.search), Verified: f.verified, Leaves: f.leaves, Unshared: f.unshared, Budget: f.budget, Value: value,
 	}
 	if s.Way == rollout.ModeSearch && f.budget == 0 {
+		if value != "" {
+			return s, fmt.Errorf("--value with --search and no --budget: want --budget and one of %s: %w", ways(), hone.ErrInvalid)
+		}
 		return s, nil
 	}
 	if f.budget < 1 || f.leaves < 0 {
@@ -94,7 +107,9 @@ guided by the policy and its value head alone; verified, a search in which each 
 
 --search spends a budget of generated tokens instead, by one of: ` + ways() + `.
 
---calibration measures the value head instead: it samples the problems, a group each, and sets what the head says at the end of each step
+--value has the search go by a process-value model instead of the policy's value head; see hone value train.
+
+--calibration measures the value head instead, or the model of --value: it samples the problems, a group each, and sets what the head says at the end of each step
 against how many of those samples were right in the end. Brier is the mean square of what it was wrong by, climate what one number for all
 would have, skill what is better than that, and ECE how far a range of values is off on the average.`,
 		Args: cobra.NoArgs,
@@ -102,7 +117,11 @@ would have, skill what is better than that, and ECE how far a range of values is
 			if f.version < -1 || f.limit < 0 {
 				return fmt.Errorf("--version %d, --limit %d: want numbers of at least 0: %w", f.version, f.limit, hone.ErrInvalid)
 			}
-			if err := f.check(); err != nil {
+			spend := f.spendFlags
+			if f.calibration {
+				spend.value = "" // which is what is measured then
+			}
+			if err := spend.check(); err != nil {
 				return err
 			}
 			if f.calibration && (f.search != "" || f.verified || cmd.Flags().Changed("mode")) {
@@ -153,7 +172,11 @@ func (a *app) eval(ctx context.Context, s *servers, store *storage.Store, f eval
 		Run: l.run.ID, Version: version, Split: hone.Split(f.split), Mode: activities.Mode(f.mode), Limit: f.limit,
 	}
 	if f.calibration {
-		return a.calibrate(ctx, l, in)
+		model, err := valueDigest(f.value)
+		if err != nil {
+			return err
+		}
+		return a.calibrate(ctx, l, in, model)
 	}
 	got, err := l.activities.Evaluate(ctx, in)
 	if err != nil {
@@ -194,6 +217,8 @@ type loaded struct {
 	unwatch func()
 	// kept are the test puzzles that were kept out of training, if any were.
 	kept [][]int
+	// kernels are those that work is done with, by their fingerprint.
+	kernels string
 }
 
 // load opens a run; "" is the newest.
@@ -220,6 +245,7 @@ func (a *app) load(ctx context.Context, s *servers, store *storage.Store, name, 
 	if err != nil {
 		return nil, err
 	}
+	l.kernels = kernels.Fingerprint()
 	l.watch, l.unwatch = a.watching()
 	l.activities = activities.New(activities.Deps{
 		Store: store, Blobs: blobs, Kernels: kernels, Yao: l.kept, Commit: thisBuild().Commit, Watch: l.watch,

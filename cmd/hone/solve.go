@@ -102,6 +102,11 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 			return err
 		}
 		in.Mode, in.Budget, in.Leaves, in.Unshared = how.Way, how.Budget, how.Leaves, how.Unshared
+		if how.Value != "" {
+			if model.Roller, err = activities.NewInspector(l.activities).Valued(ctx, l.run.ID, version, how.Value); err != nil {
+				return err
+			}
+		}
 	}
 	if f.verified {
 		in.Judge = model.Judge
