@@ -91,14 +91,15 @@ func (r *Roller) grow(ctx context.Context, quests []*quest, how growth) ([]grown
 	for lo := 0; lo < len(quests); lo += size {
 		batch := quests[lo:min(lo+size, len(quests))]
 		done := lo * each
-		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, paths: how.paths, exhaustive: how.exhaustive, evaluated: func(states int) {
+		e := &expander{Roller: r, cfg: how.search, quests: batch, judge: how.judge, paths: how.paths, exhaustive: how.exhaustive}
+		e.evaluated = func(states int) {
 			done += states
 			if how.search.Tree.Budget > 0 {
 				how.progress.report(lo*each+spent(batch, each), len(quests)*each)
 				return
 			}
 			how.progress.report(done, len(quests)*each)
-		}}
+		}
 		var by mcts.Evaluator[*state] = e
 		if how.search.Forks {
 			by = &forker{expander: e}

@@ -33,8 +33,8 @@ type Studied struct {
 // Study samples each problem Config.Group times, as [Roller.Sample] does, and searches it by PUCT within the budget, as [Roller.Evaluate]
 // does. A state after a step is worth the share of samples through it that were right; in the tree it is worth its own value V, the mean
 // of what the search came to from there under the judge, and an ended text what the judge says. A search goes on after it found a right
-// answer, so that its Q is of all steps, and with a roller of [Roller.Valued] goes by that model where to look; what is learned is the judge's
-// word all the same. Results are in the order of slots. Errors are as in [Roller.Search].
+// answer, so that its Q is of all steps, and with a roller of [Roller.Valued] it goes where that model says; what is learned is the
+// judge's word all the same. Results are in the order of slots. Errors are as in [Roller.Search].
 func (r *Roller) Study(ctx context.Context, in StudyInput) ([]Studied, error) {
 	if in.Budget < 1 || in.Judge == nil {
 		return nil, fmt.Errorf("study with a budget of %d tokens: want at least 1, and a judge: %w", in.Budget, hone.ErrInvalid)
@@ -70,8 +70,8 @@ func (r *Roller) Study(ctx context.Context, in StudyInput) ([]Studied, error) {
 	return out, nil
 }
 
-// ofSamples are the states at the ends of steps of a group's samples, the prompt's among them. One that was cut off within a step ends with the
-// step before.
+// ofSamples are the states at the ends of steps of a group's samples, the prompt's among them. One that was cut off within a step ends
+// with the step before.
 func (r *Roller) ofSamples(group []hone.Trajectory, judge JudgeFunc) []valuemodel.Reached {
 	var out []valuemodel.Reached
 	for k := range group {
@@ -93,8 +93,8 @@ func (r *Roller) ofSamples(group []hone.Trajectory, judge JudgeFunc) []valuemode
 	return out
 }
 
-// ofTree are the states that a search came to, those that ended among them, each with its V under the judge. What was cut off is none: no way to
-// answer asks what it is worth.
+// ofTree are the states that a search came to, those that ended among them, each with its V under the judge. What was cut off is none: no
+// way to answer asks what it is worth.
 func (r *Roller) ofTree(g grown, judge JudgeFunc) []valuemodel.Reached {
 	b := backup{grown: g, judge: judge, edges: make(map[*state][]int), values: make(map[*state]float64)}
 	nodes := g.tree.Nodes()

@@ -19,8 +19,8 @@ type Valuer interface {
 }
 
 // Valued is the same roller with values of v in place of the value head's, wherever a search or another way to answer goes by them; the
-// answer is then the ended text that v thinks most of, where no judge is asked. Trajectories keep the policy's own values. Asking v costs no
-// generated token.
+// answer is then the ended text that v thinks most of, where no judge is asked. Samples carry v's values, and trajectories of a search
+// keep the policy's own. Asking v costs no generated token.
 func (r *Roller) Valued(v Valuer) *Roller {
 	out := *r
 	out.decoder, out.values = valued{Decoder: r.decoder, by: v}, v

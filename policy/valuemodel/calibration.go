@@ -2,8 +2,8 @@ package valuemodel
 
 import "math"
 
-// Calibration turns what the head says of a state, a logit z, into a probability: sigmoid(Scale*z + Offset). Platt 1999, "Probabilistic outputs
-// for support vector machines", eq. 1, with the signs of a logit.
+// Calibration turns what the head says of a state, a logit z, into a probability: sigmoid(Scale*z + Offset). Platt 1999, "Probabilistic
+// outputs for support vector machines", eq. 1, with the signs of a logit.
 type Calibration struct {
 	Scale  float64 `json:"scale"`
 	Offset float64 `json:"offset"`
@@ -43,8 +43,8 @@ func fitStates(all []said) Calibration {
 	return c
 }
 
-// fitEnds is the same over texts that ended, with their likelihood. Where it or the logit would count the wrong way round, it is that without the
-// likelihood.
+// fitEnds is the same over texts that ended, with their likelihood. Where it or the logit would count the wrong way round, it is that
+// without the likelihood.
 func fitEnds(all []said) Calibration {
 	c, ok := fit(all, true)
 	if !ok || !(c.Scale > 0) || !(c.Likelihood >= 0) {

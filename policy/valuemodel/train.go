@@ -48,9 +48,6 @@ type Stats struct {
 	Ends           *calibration.Report `json:"ends,omitempty"`
 }
 
-// Bins is the ranges of a report.
-const Bins = 10
-
 // learner is a training under way.
 type learner struct {
 	in      Input
@@ -70,8 +67,8 @@ type marks struct {
 // Train learns the examples. The same input gives the same bits. No examples, one out of range and a bad configuration are
 // [hone.ErrInvalid] before anything is changed; a loss or a gradient that isn't finite is [hone.ErrNonFinite].
 //
-// The loss of a state is -t log p - (1-t) log(1-p) with p = sigmoid(V): Wang et al. 2024, arXiv:2312.08935, eq. 2, for a target between 0 and
-// 1. A step's is the mean by weight over the states of its batch.
+// The loss of a state is -t log p - (1-t) log(1-p) with p = sigmoid(V): Wang et al. 2024, arXiv:2312.08935, eq. 2, for a target between
+// 0 and 1. A step's is the mean by weight over the states of its batch.
 func Train(ctx context.Context, in Input) (Stats, error) {
 	if err := in.validate(); err != nil {
 		return Stats{}, err
@@ -119,7 +116,10 @@ func Train(ctx context.Context, in Input) (Stats, error) {
 		}
 	}
 	stats.Tokens = in.Config.Epochs * size(in.Examples)
-	return stats, l.measure(ctx, &stats)
+	if err := l.measure(ctx, &stats); err != nil {
+		return Stats{}, err
+	}
+	return stats, nil
 }
 
 // mean is a weighted one, moved.
@@ -153,68 +153,6 @@ func (l *learner) loss(values, slopes []float64) float64 {
 		slopes[row] += w * (sigmoid(z) - t)
 	}
 	return sum
-}
-
-// measure is the model as it is on what was held out, and its calibration.
-func (l *learner) measure(ctx context.Context, stats *Stats) error {
-	stats.Calibrated, stats.CalibratedEnds = plain(), plain()
-	var seen mean
-	var sampled, ended []said
-	all := make([]int, len(l.in.HeldOut))
-	for i := range all {
-		all[i] = i
-	}
-	for _, part := range split(l.in.HeldOut, all, l.in.Config.BatchTokens) {
-		scores, err := l.trainer.Evaluate(ctx, l.pack(l.in.HeldOut, part))
-		if err != nil {
-			return fmt.Errorf("value model on held-out states: %w", err)
-		}
-		at := 0
-		for _, i := range part {
-			for _, s := range l.in.HeldOut[i].States {
-				z := float64(scores.Value[l.now.rows[at]])
-				at++
-				seen.add(s.Target*softplus(-z)+(1-s.Target)*softplus(z), s.Weight)
-				one := said{logit: z, target: s.Target, weight: s.Weight}
-				if l.in.HeldOut[i].Sampled {
-					sampled = append(sampled, one)
-				}
-				if s.Ended {
-					one.logp = s.Logp
-					ended = append(ended, one)
-				}
-			}
-		}
-	}
-	stats.HeldOutLoss = seen.value
-	stats.Calibrated, stats.CalibratedEnds = fitStates(sampled), fitEnds(ended)
-	for _, r := range []struct {
-		out **calibration.Report
-		c   Calibration
-		of  []said
-	}{{&stats.Before, plain(), sampled}, {&stats.After, stats.Calibrated, sampled}, {&stats.Ends, stats.CalibratedEnds, ended}} {
-		if len(r.of) == 0 {
-			continue
-		}
-		measured, err := report(r.c, r.of)
-		if err != nil {
-			return err
-		}
-		*r.out = &measured
-	}
-	return nil
-}
-
-// report measures what is said of samples: each sample through a state is a forecast.
-func report(c Calibration, all []said) (calibration.Report, error) {
-	var out []calibration.Forecast
-	for _, s := range all {
-		n, right := int(s.weight+0.5), int(s.weight*s.target+0.5)
-		for k := range n {
-			out = append(out, calibration.Forecast{Prob: c.Prob(s.logit, s.logp), True: k < right})
-		}
-	}
-	return calibration.Measure(out, Bins)
 }
 
 // size is the number of tokens of examples.

@@ -33,8 +33,8 @@ func encode(t testing.TB, text string) []hone.TokenID {
 	return ids
 }
 
-// draws are samples of a world in which a line is right in nine of ten where its first step is a difference, and else in one of ten; each step is a
-// state.
+// draws are samples of a world in which a line is right in nine of ten where its first step is a difference, and else in one of ten; each
+// step is a state.
 func draws(t testing.TB, n int, seed uint64) []Example {
 	t.Helper()
 	rng := hone.Rand(seed)
