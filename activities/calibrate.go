@@ -22,8 +22,8 @@ type Forecasts struct {
 }
 
 // Forecasts samples problems of a split with a version of the run's policy, a group each, the same every time. limit chooses problems as
-// in [EvaluateInput]. The value head has learned returns, of which a right answer is nearly all. With a stored process-value model, that one
-// is asked instead of the head.
+// in [EvaluateInput]. The value head has learned returns, of which a right answer is nearly all. With a stored process-value model, that
+// one is asked instead of the head.
 func (i Inspector) Forecasts(
 	ctx context.Context, in EvaluateInput, model blob.Digest, progress rollout.ProgressFunc,
 ) (Forecasts, error) {

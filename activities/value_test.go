@@ -93,7 +93,7 @@ func TestAValueModelIsMadeOfTrainingProblemsAndTheSameHoweverOftenItIsCutShort(t
 	require.NoError(t, err)
 	require.NotEqual(t, want[1].Model, got[1].Model)
 
-	// What is learned from is of training problems, those held out for calibration are of none of the rounds, and each answers by the model.
+	// Problems are answered by the model.
 	for _, split := range []hone.Split{hone.SplitHeldOut, hone.SplitTrain} {
 		in := activities.EvaluateInput{Run: run, Split: split, Limit: 4}
 		in.Mode = activities.Mode("puct+value=" + string(want[1].Model) + "@60")
@@ -102,10 +102,10 @@ func TestAValueModelIsMadeOfTrainingProblemsAndTheSameHoweverOftenItIsCutShort(t
 		require.Equal(t, 4, out.Problems)
 		require.LessOrEqual(t, out.Tokens, 60.0)
 	}
-	head, err := activities.NewInspector(a).Forecasts(t.Context(), activities.EvaluateInput{Run: run, Split: hone.SplitHeldOut, Limit: 4}, "", nil)
+	ask := activities.EvaluateInput{Run: run, Split: hone.SplitHeldOut, Limit: 4}
+	head, err := activities.NewInspector(a).Forecasts(t.Context(), ask, "", nil)
 	require.NoError(t, err)
-	model, err := activities.NewInspector(a).Forecasts(
-		t.Context(), activities.EvaluateInput{Run: run, Split: hone.SplitHeldOut, Limit: 4}, want[1].Model, nil)
+	model, err := activities.NewInspector(a).Forecasts(t.Context(), ask, want[1].Model, nil)
 	require.NoError(t, err)
 	require.Equal(t, head.Trajectories, model.Trajectories)
 	require.NotEqual(t, head.After, model.After, "another one is asked")

@@ -80,8 +80,8 @@ type ValueRound struct {
 // studyShard is how many problems are studied before they are kept.
 const studyShard = 100
 
-// TrainValue makes a process-value model of training problems alone, round by round, and stores it. A round's model goes on from that of the
-// round before, the first one's from the policy. The same input gives the same bytes, however often it is interrupted. A run with fewer
+// TrainValue makes a process-value model of training problems alone, round by round, and stores it. A round's model goes on from that of
+// the round before, the first one's from the policy. The same input gives the same bytes, however often it is interrupted. A run with fewer
 // training problems than a round and those held out together is [hone.ErrInvalid].
 func (i Inspector) TrainValue(ctx context.Context, in ValueInput) ([]ValueRound, error) {
 	if err := in.Config.Validate(); err != nil {
@@ -111,7 +111,7 @@ func (i Inspector) TrainValue(ctx context.Context, in ValueInput) ([]ValueRound,
 }
 
 // staged is what was kept under a name, or made now and kept.
-func staged[T any](at Stages, name string, out *T, make func() error) error {
+func staged[T any](at Stages, name string, out *T, work func() error) error {
 	content, err := at.Load(name)
 	switch {
 	case err == nil:
@@ -122,7 +122,7 @@ func staged[T any](at Stages, name string, out *T, make func() error) error {
 	case !errors.Is(err, hone.ErrNotFound):
 		return err
 	}
-	if err := make(); err != nil {
+	if err := work(); err != nil {
 		return err
 	}
 	if content, err = json.Marshal(out); err != nil {

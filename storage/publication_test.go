@@ -104,7 +104,8 @@ func TestUnpublishedPoliciesAreCollected(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.CreateRun(t.Context(), storage.NewRun{Name: "listed", Config: json.RawMessage(`{"problems":"` + string(trained) + `"}`)})
 	require.NoError(t, err)
-	answered := storage.EvaluationKey{Run: run, Version: 4, Split: hone.SplitHeldOut, Mode: "puct+value=" + string(put("a value model")) + "@368"}
+	mode := "puct+value=" + string(put("a value model")) + "@368"
+	answered := storage.EvaluationKey{Run: run, Version: 4, Split: hone.SplitHeldOut, Mode: mode}
 	require.NoError(t, s.SaveEvaluation(t.Context(), answered, []storage.Answer{{
 		Problem: hone.Problem{Task: "game24", Key: "4 5 6 10"}, Outcome: hone.OutcomeWrong, Reason: "as it is",
 	}}))

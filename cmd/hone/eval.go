@@ -109,9 +109,9 @@ guided by the policy and its value head alone; verified, a search in which each 
 
 --value has the search go by a process-value model instead of the policy's value head; see hone value train.
 
---calibration measures the value head instead, or the model of --value: it samples the problems, a group each, and sets what the head says at the end of each step
-against how many of those samples were right in the end. Brier is the mean square of what it was wrong by, climate what one number for all
-would have, skill what is better than that, and ECE how far a range of values is off on the average.`,
+--calibration measures the value head instead, or the model of --value: it samples the problems, a group each, and sets what the head
+says at the end of each step against how many of those samples were right in the end. Brier is the mean square of what it was wrong by,
+climate what one number for all would have, skill what is better than that, and ECE how far a range of values is off on the average.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version < -1 || f.limit < 0 {

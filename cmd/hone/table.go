@@ -148,6 +148,9 @@ func measureName(e activities.Evaluation) string {
 		which = "training"
 	}
 	how := string(e.Mode)
+	if s, err := activities.ParseMode(e.Mode); err == nil && s.Value != "" {
+		how = strings.Replace(how, string(s.Value), string(s.Value[:12]), 1)
+	}
 	switch e.Mode {
 	case activities.ModeGreedy:
 	case activities.ModeSearch:

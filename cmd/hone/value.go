@@ -42,12 +42,12 @@ func (a *app) valueTrainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train a model that says how likely a right answer is after each step",
-		Long: `train has a policy sample and search training problems of its run, and teaches a copy of it what each state came to: the share of samples
-through it that were right, and the search's own Q. The verifier leads the searches of the first round, and the model those of later ones, so that
-it learns of what it was wrong about. Problems that no round learns from calibrate it.
+		Long: `train has a policy sample and search training problems of its run, and teaches a copy of it what each state came to: the share of
+samples through it that were right, and the search's own Q. The verifier leads the searches of the first round, and the model those of later
+ones, so that it learns of what it was wrong about. Problems that no round learns from calibrate it.
 
-The model is stored beside the weights of runs. hone eval and hone solve go by it with --value; the same command typed again after an interruption
-goes on where it was.`,
+The model is stored beside the weights of runs. hone eval and hone solve go by it with --value; the same command typed again after an
+interruption goes on where it was.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version < -1 {
@@ -93,7 +93,7 @@ func (a *app) valueTrain(ctx context.Context, s *servers, store *storage.Store, 
 	if err != nil {
 		return err
 	}
-	stages, err := l.valueStages(ctx, store, s.data, version, f.config)
+	stages, err := l.stages(ctx, store, s.data, version, f.config)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,9 @@ func (t trainedValues) write(w io.Writer) {
 			n+1, r.Generated, s.States, s.Examples, s.Steps, s.FirstLoss, s.LastLoss, s.HeldOutLoss)
 	}
 	last := t.Rounds[len(t.Rounds)-1].Stats
-	fmt.Fprintf(w, "\nheld-out training problems, of which no round learned; calibration: scale %.3f, offset %.3f; at ends %.3f, %.3f, likelihood %.3f\n\n",
-		last.Calibrated.Scale, last.Calibrated.Offset, last.CalibratedEnds.Scale, last.CalibratedEnds.Offset, last.CalibratedEnds.Likelihood)
+	states, ends := last.Calibrated, last.CalibratedEnds
+	fmt.Fprintf(w, "\nproblems of which no round learned; calibration: scale %.3f, offset %.3f; at ends %.3f, %.3f, likelihood %.3f\n\n",
+		states.Scale, states.Offset, ends.Scale, ends.Offset, ends.Likelihood)
 	rows := [][]string{{"", "states", "V said", "right", "Brier", "climate", "skill", "ECE"}}
 	for _, r := range []struct {
 		name string
@@ -153,34 +154,34 @@ func writeReliability(w io.Writer, r calibration.Report) {
 	fmt.Fprintln(w, "\nbar: the share that was right; |: what was said. Where bars end at the marks the values mean what they say.")
 }
 
-// valueStages is a folder beside the run's configuration, named by all that a model is a function of.
-func (l *loaded) valueStages(
+// stages is a folder beside the run's configuration, named by all that a model is a function of.
+func (l *loaded) stages(
 	ctx context.Context, store *storage.Store, d data, version int, cfg activities.ValueConfig,
-) (valuemodelStages, error) {
+) (valueStages, error) {
 	stored, err := store.Version(ctx, l.run.ID, version)
 	if err != nil {
 		return "", err
 	}
 	key, err := json.Marshal(struct {
-		Run     hone.RunID
-		Job     activities.Job
-		Weights blob.Digest
-		Kernels string
-		Build   string
-		Config  activities.ValueConfig
+		Run     hone.RunID             `json:"run"`
+		Job     activities.Job         `json:"job"`
+		Weights blob.Digest            `json:"weights"`
+		Kernels string                 `json:"kernels"`
+		Build   string                 `json:"build"`
+		Config  activities.ValueConfig `json:"config"`
 	}{l.run.ID, l.job, stored.Weights, l.kernels, thisBuild().Commit, cfg})
 	if err != nil {
 		return "", fmt.Errorf("name of a value model's stages: %w", err)
 	}
 	sum := sha256.Sum256(key)
-	return valuemodelStages(filepath.Join(filepath.Dir(d.config(l.run.Name)), "value", hex.EncodeToString(sum[:8]))), nil
+	return valueStages(filepath.Join(filepath.Dir(d.config(l.run.Name)), "value", hex.EncodeToString(sum[:8]))), nil
 }
 
-// valuemodelStages is a folder; it implements [activities.Stages].
-type valuemodelStages string
+// valueStages is a folder; it implements [activities.Stages].
+type valueStages string
 
 // Load reads a stage.
-func (v valuemodelStages) Load(name string) ([]byte, error) {
+func (v valueStages) Load(name string) ([]byte, error) {
 	content, err := os.ReadFile(filepath.Join(string(v), name+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("stage %s: %w", name, hone.ErrNotFound)
@@ -192,7 +193,7 @@ func (v valuemodelStages) Load(name string) ([]byte, error) {
 }
 
 // Save keeps a stage, whole or not at all.
-func (v valuemodelStages) Save(name string, content []byte) error {
+func (v valueStages) Save(name string, content []byte) error {
 	err := os.MkdirAll(string(v), 0o755)
 	if err == nil {
 		err = writeWhole(filepath.Join(string(v), name+".json"), func(w io.Writer) error {
