@@ -64,6 +64,8 @@ type solved struct {
 	Breakdown hone.Breakdown `json:"breakdown"`
 	Lines     []rollout.Line `json:"lines,omitempty"`
 	Work      rollout.Work   `json:"work"`
+	// Budget is the most tokens that might be generated; 0 where there was no bound.
+	Budget int `json:"budget,omitempty"`
 }
 
 // solvedStep is one step with what it earned.
@@ -125,7 +127,7 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 	if err != nil {
 		return err
 	}
-	out.Run, out.Version, out.Mode = l.run.Name, version, in.Mode
+	out.Run, out.Version, out.Mode, out.Budget = l.run.Name, version, in.Mode, in.Budget
 	if a.json {
 		return a.writeJSON(out)
 	}
@@ -178,9 +180,21 @@ func (a *app) writeSolved(s solved) {
 		}
 	}
 	fmt.Fprintf(a.stdout, "\n%s: %s\n", s.Outcome, s.Reason)
+	if s.Budget > 0 {
+		fmt.Fprintf(a.stdout, "%s: %s\n", s.Mode, s.spent())
+	}
 	if len(s.Lines) > 0 {
 		a.writeLines(s)
 	}
+}
+
+// spent says what became of the budget.
+func (s solved) spent() string {
+	text := fmt.Sprintf("%d of %d tokens were generated", s.Work.Generated, s.Budget)
+	if strings.TrimSpace(s.Text) == "" {
+		return text + ", which was not enough for a step: give --budget more"
+	}
+	return text
 }
 
 // writeLines shows the best line from each first step that the search tried.
