@@ -2,7 +2,8 @@
 // + - * / and parentheses, exactly.
 //
 // Problems are generated from a seed and have a solution by construction: numbers are drawn, some of them are joined at random, and
-// what came out is the target. With [Config.UseAll] all are joined, and an answer has to use each. Training and held-out problems are disjoint as pairs of numbers and target.
+// what came out is the target. With [Config.UseAll] all are joined, and an answer has to use each. Training and held-out problems are
+// disjoint as pairs of numbers and target.
 //
 // A completion is lines, as in the Game of 24 (task/game24), except that the answer may leave numbers unused:
 //
