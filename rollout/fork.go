@@ -3,7 +3,6 @@ package rollout
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 
 	"github.com/hone-rl/hone"
@@ -82,7 +81,7 @@ func (e *forker) evaluation(s *state) mcts.Evaluation[*state] {
 	}
 	s.after.steps = nil
 	if n := len(s.after.forks); n > 0 {
-		out.Offer = math.Exp(s.after.forks[n-1].logp)
+		out.Offer = e.cfg.prior(s.after.forks[n-1].logp)
 	}
 	return out
 }

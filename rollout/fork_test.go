@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -124,6 +125,39 @@ func TestSearchSolvesMoreThanBestOfNWithinEqualTokens(t *testing.T) {
 		t.Logf("within %d tokens, of 120: %v", budget, solved)
 		require.Greater(t, solved[rollout.ModePUCT], solved[rollout.ModeBestOf])
 		require.Greater(t, solved[rollout.ModeGumbel], solved[rollout.ModeBestOf])
+	}
+}
+
+func TestPriorsHaveATemperature(t *testing.T) {
+	t.Parallel()
+	for _, tau := range []float64{0, 1, 4, 0.5} {
+		f := setup(t, func(c *rollout.Config) {
+			forking(c)
+			c.Search.PriorTemperature = tau
+		})
+		found, err := f.roller.Search(t.Context(), rollout.SearchInput{
+			Origin: f.origin(), Slots: []rollout.Slot{{Problem: f.problem}}, Judge: func(hone.Problem, string) float64 { return 0 },
+		})
+		require.NoError(t, err)
+		power := 1.0
+		if tau > 0 {
+			power = 1 / tau
+		}
+		seen := 0
+		for _, n := range found[0].Tree[1:] {
+			for step, p := range map[string]float64{bad1: 0.6, good1: 0.3, untrue: 0.1} {
+				if n.Parent == 0 && n.Action == strings.TrimSpace(step) {
+					require.InDelta(t, math.Pow(p, power), n.Prior, 1e-6, "%s at %v", step, tau)
+					seen++
+				}
+			}
+		}
+		require.Equal(t, 3, seen)
+	}
+	for _, tau := range []float64{-1, math.Inf(1), math.NaN()} {
+		cfg := rollout.DefaultConfig().Search
+		cfg.PriorTemperature = tau
+		require.ErrorContains(t, cfg.Validate(), "prior_temperature")
 	}
 }
 

@@ -125,7 +125,7 @@ func (e *forker) take(l *lane, r decode.Result) {
 	}
 	a := e.action(s, step)
 	a.Next.logp = s.logp + logp // with the fork's tokens
-	a.Prior = math.Exp(min(logp, 0))
+	a.Prior = e.cfg.prior(logp)
 	s.after.steps = append(s.after.steps, a)
 	if l.done = l.line == nil; !l.done {
 		e.goOn(l, a)

@@ -23,6 +23,9 @@ const rolloutShare = 1
 // makes likelier branches wait until the others' turn has come.
 const knownSimulations = 16
 
+// spendingTemperature is the temperature of priors where a search with a budget says none itself. See doc/adr/0109.
+const spendingTemperature = 8
+
 // usualStep is a guess at the tokens of a step, by which the Gumbel search lays out its halving: a line of Game of 24 takes 10 to 20.
 const usualStep = 16
 
@@ -63,12 +66,15 @@ func (r *Roller) spend(ctx context.Context, quests []*quest, in EvaluateInput) (
 	return out, nil
 }
 
-// budgeted is the configured search as it spends a budget: states are shared, nodes ask for more candidates as visits grow, and the
-// likeliest continuation counts in a state's value.
+// budgeted is the configured search as it spends a budget: states are shared, steps are written as selection asks for them, the likeliest
+// continuation counts in a state's value, and priors are flattened.
 func (r *Roller) budgeted(in EvaluateInput) SearchConfig {
 	c := r.cfg.Search
 	if c.Rollout == 0 {
 		c.Rollout = rolloutShare
+	}
+	if c.PriorTemperature == 0 {
+		c.PriorTemperature = spendingTemperature
 	}
 	tree := &c.Tree
 	tree.Budget, tree.Simulations, tree.NoiseFraction = in.Budget, knownSimulations*in.Budget, 0
