@@ -70,6 +70,9 @@ type link struct {
 	edge   int32
 }
 
+// idle tells that l counts as never taken: the walk that took it first was given up, and selection is to be as it was before.
+func (l *link) idle() bool { return l.visits+l.flight == 0 }
+
 // block is a run of edges out of one node: those of one evaluation.
 type block struct {
 	first, count int32

@@ -238,20 +238,25 @@ func (a *arena) improved(i int32) (e, k int32) {
 	}
 	unvisited := math.Exp(c.of(c.mix) - greatest)
 	a.scratch = a.scratch[:0]
-	sum, rest := 0.0, 1.0
+	sum, rest, left := 0.0, 1.0, false
 	for j := range run {
-		w := 0.0
+		w, idle := 0.0, run[j].idle()
 		if p := run[j].prior; p >= 0 {
-			rest -= p
 			w = p * unvisited
 			if run[j].visits > 0 {
 				w = p * math.Exp(c.of(run[j].q)-greatest)
 			}
+			left = left || idle
+			if !idle {
+				rest -= p
+			}
 		}
-		sum += w
+		if !idle {
+			sum += w
+		}
 		a.scratch = append(a.scratch, w)
 	}
-	if n.next != none || offer > 0 {
+	if n.next != none || offer > 0 || left {
 		sum += max(rest, offer, 0) * unvisited
 	}
 	e, k = none, none
@@ -265,7 +270,7 @@ func (a *arena) improved(i int32) (e, k int32) {
 	for j := range run {
 		l := &run[j]
 		score := a.scratch[j]/sum - float64(l.visits+l.flight)/float64(1+visits)
-		if score >= best && (score > best || l.edge < e) && l.prior >= 0 {
+		if score >= best && (score > best || l.edge < e || e == offered && l.idle()) && l.prior >= 0 {
 			e, k, best = l.edge, int32(j), score
 		}
 	}

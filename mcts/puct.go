@@ -35,7 +35,7 @@ func (a *arena) puct(n *node) (e, k int32) {
 		default:
 			score += first
 		}
-		if score >= best && (score > best || l.edge < e) && l.prior >= 0 {
+		if score >= best && (score > best || l.edge < e || e == offered && l.idle()) && l.prior >= 0 {
 			e, k, best = l.edge, int32(j), score
 		}
 	}
