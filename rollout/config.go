@@ -128,7 +128,8 @@ func (c SearchConfig) Validate() error {
 			"want 0: %w", c.Cache.Bytes, hone.ErrInvalid))
 	}
 	if t := c.PriorTemperature; !(t >= 0) || math.IsInf(t, 0) {
-		faults = append(faults, fmt.Errorf("search prior_temperature %v: want a finite number above 0, or 0 for the usual: %w", t, hone.ErrInvalid))
+		faults = append(faults, fmt.Errorf("search prior_temperature %v: want a finite number above 0, or 0 for the usual: %w",
+			t, hone.ErrInvalid))
 	}
 	faults = append(faults, c.Cache.Validate())
 	if !(c.ValueMin < c.ValueMax) || math.IsInf(c.ValueMin, 0) || math.IsInf(c.ValueMax, 0) {
