@@ -66,7 +66,7 @@ unit: ## unit tests of every package but the server's, with a real Postgres
 	$(GOTEST) $(LIGHT)
 
 race: ## the same under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GOTEST) -race $(LIGHT)
+	CGO_ENABLED=1 $(GOTEST) -race -timeout=20m $(LIGHT)
 
 e2e: build ## the command, the embedded Temporal server, kill -9 in the middle of a cycle, and ten kills at random
 	$(GOTEST) -tags=e2e -count=1 -p=1 -timeout=20m $(SERVER)
