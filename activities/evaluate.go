@@ -106,8 +106,9 @@ type Model struct {
 	Judge rollout.JudgeFunc
 }
 
-// Model loads a version of a run's policy; -1 means the head.
-func (a *Activities) Model(ctx context.Context, run hone.RunID, version int) (*Model, error) {
+// Model loads a version of a run's policy; -1 means the head. It goes by the values of a stored process-value model; "" is the policy's own
+// value head.
+func (a *Activities) Model(ctx context.Context, run hone.RunID, version int, values blob.Digest) (*Model, error) {
 	s, err := a.session(ctx, run)
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func (a *Activities) Model(ctx context.Context, run hone.RunID, version int) (*M
 	if err != nil {
 		return nil, err
 	}
-	roller, err := s.roller(ctx, version, version)
+	roller, err := s.rollerOf(ctx, version, s.job.sampling(version), values)
 	if err != nil {
 		return nil, err
 	}

@@ -426,7 +426,7 @@ func TestEvaluationIsMadeOnce(t *testing.T) {
 		first.Seconds, again.Seconds = 0, 0
 		require.Equal(t, first, again)
 	}
-	model, err := a.Model(t.Context(), run, -1)
+	model, err := a.Model(t.Context(), run, -1, "")
 	require.NoError(t, err)
 	require.Zero(t, model.Version)
 }

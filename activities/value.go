@@ -53,15 +53,6 @@ func (i Inspector) Study(ctx context.Context, in Study, progress rollout.Progres
 	})
 }
 
-// Valued is a version's roller that goes by the values of a stored model.
-func (i Inspector) Valued(ctx context.Context, run hone.RunID, version int, model blob.Digest) (*rollout.Roller, error) {
-	s, err := i.activities.session(ctx, run)
-	if err != nil {
-		return nil, err
-	}
-	return s.rollerOf(ctx, version, s.job.sampling(version), model)
-}
-
 // loadValueModel reads a process-value model from the blob store, verified.
 func loadValueModel(ctx context.Context, blobs blob.Store, digest blob.Digest, set *kernel.Set) (*valuemodel.Model, error) {
 	model, err := loadBlob(ctx, blobs, digest, func(r io.Reader) (*valuemodel.Model, error) { return valuemodel.Load(r, set) })

@@ -119,7 +119,7 @@ func TestAStudyIsOfTrainingProblemsAlone(t *testing.T) {
 	run := w.prepare(a, "studied", job).Run
 	_, err := a.SupervisedStart(t.Context(), activities.SupervisedStartInput{Run: run})
 	require.NoError(t, err)
-	model, err := a.Model(t.Context(), run, 0)
+	model, err := a.Model(t.Context(), run, 0, "")
 	require.NoError(t, err)
 	train, err := model.Task.Problems(hone.SplitTrain)
 	require.NoError(t, err)

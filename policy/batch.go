@@ -92,3 +92,19 @@ func ends(starts []int32) []int32 {
 	}
 	return []int32{starts[0], starts[len(starts)-1]}
 }
+
+// Runs cuts indices, in order, into runs that fit a batch of so many tokens, size being those that the example of an index takes. One
+// that is larger is a run of its own.
+func Runs(indices []int, batchTokens int, size func(i int) int) [][]int {
+	var runs [][]int
+	tokens := 0
+	for _, i := range indices {
+		n := size(i)
+		if len(runs) == 0 || tokens+n > batchTokens {
+			runs, tokens = append(runs, nil), 0
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], i)
+		tokens += n
+	}
+	return runs
+}

@@ -86,7 +86,16 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 	if err != nil {
 		return err
 	}
-	model, err := l.activities.Model(ctx, l.run.ID, version)
+	if f.verified && f.search == "" {
+		f.search = string(rollout.ModeSearch)
+	}
+	how := activities.Spending{Way: rollout.ModeGreedy}
+	if f.search != "" {
+		if how, err = f.mode(); err != nil {
+			return err
+		}
+	}
+	model, err := l.activities.Model(ctx, l.run.ID, version, how.Value)
 	if err != nil {
 		return err
 	}
@@ -94,21 +103,9 @@ func (a *app) solve(ctx context.Context, s *servers, store *storage.Store, puzzl
 	if err != nil {
 		return err
 	}
-	in := rollout.SolveInput{Origin: model.Origin, Problem: problem, Mode: rollout.ModeGreedy, Lines: max(f.lines, 0)}
-	if f.verified && f.search == "" {
-		f.search = string(rollout.ModeSearch)
-	}
-	if f.search != "" {
-		how, err := f.mode()
-		if err != nil {
-			return err
-		}
-		in.Mode, in.Budget, in.Leaves, in.Unshared = how.Way, how.Budget, how.Leaves, how.Unshared
-		if how.Value != "" {
-			if model.Roller, err = activities.NewInspector(l.activities).Valued(ctx, l.run.ID, version, how.Value); err != nil {
-				return err
-			}
-		}
+	in := rollout.SolveInput{
+		Origin: model.Origin, Problem: problem, Mode: how.Way, Budget: how.Budget, Leaves: how.Leaves, Unshared: how.Unshared,
+		Lines: max(f.lines, 0),
 	}
 	if f.verified {
 		in.Judge = model.Judge

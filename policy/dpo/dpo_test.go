@@ -13,6 +13,7 @@ import (
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/logistic"
 )
 
 const (
@@ -87,8 +88,8 @@ func TestGoldenObjective(t *testing.T) {
 	j = objective{beta: 2, mean: true}.judge(chosen, rejected)
 	require.InDelta(t, 2.5, j.margin, tolerance)
 	require.InDelta(t, 0.0788897343, j.loss, 1e-9)
-	require.InDelta(t, -0.5*sigmoid(-2.5), j.dChosen, tolerance)
-	require.InDelta(t, sigmoid(-2.5), j.dRejected, tolerance)
+	require.InDelta(t, -0.5*logistic.Sigmoid(-2.5), j.dChosen, tolerance)
+	require.InDelta(t, logistic.Sigmoid(-2.5), j.dRejected, tolerance)
 
 	j = objective{beta: 0.1, chosenCoef: 0.2}.judge(chosen, rejected)
 	require.InDelta(t, -0.042555748318834104-0.05, j.dChosen, tolerance)

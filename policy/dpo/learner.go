@@ -205,17 +205,7 @@ func (in UpdateInput) score(ctx context.Context) ([]reference, error) {
 
 // split cuts the pairs of these indices, in order, into runs that fit a batch.
 func (in UpdateInput) split(indices []int) [][]int {
-	var runs [][]int
-	rows := 0
-	for _, i := range indices {
-		n := in.Pairs[i].rows()
-		if len(runs) == 0 || rows+n > in.Config.BatchTokens {
-			runs, rows = append(runs, nil), 0
-		}
-		runs[len(runs)-1] = append(runs[len(runs)-1], i)
-		rows += n
-	}
-	return runs
+	return policy.Runs(indices, in.Config.BatchTokens, func(i int) int { return in.Pairs[i].rows() })
 }
 
 // pack is one batch of the pairs of these indices: each side behind the prefix, the chosen one first. The row before a token scores it.

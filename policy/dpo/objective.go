@@ -1,6 +1,6 @@
 package dpo
 
-import "math"
+import "github.com/hone-rl/hone/policy/logistic"
 
 // objective is the loss of one pair as plain arithmetic in float64.
 type objective struct {
@@ -45,8 +45,8 @@ type judged struct {
 func (o objective) judge(chosen, rejected side) judged {
 	m := o.beta * (o.ratio(chosen) - o.ratio(rejected))
 	j := judged{margin: m, imitation: -chosen.logp / float64(chosen.tokens)}
-	j.loss = (1-o.smoothing)*softplus(-m) + o.smoothing*softplus(m)
-	slope := o.beta * (o.smoothing*sigmoid(m) - (1-o.smoothing)*sigmoid(-m))
+	j.loss = (1-o.smoothing)*logistic.Softplus(-m) + o.smoothing*logistic.Softplus(m)
+	slope := o.beta * (o.smoothing*logistic.Sigmoid(m) - (1-o.smoothing)*logistic.Sigmoid(-m))
 	j.dChosen, j.dRejected = slope, -slope
 	if o.mean {
 		j.dChosen /= float64(chosen.tokens)
@@ -55,9 +55,3 @@ func (o objective) judge(chosen, rejected side) judged {
 	j.dChosen -= o.chosenCoef / float64(chosen.tokens)
 	return j
 }
-
-// softplus is log(1 + e^x) = -log sigmoid(-x), without overflow.
-func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
-
-// sigmoid is 1 / (1 + e^-x).
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

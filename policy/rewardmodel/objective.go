@@ -1,6 +1,6 @@
 package rewardmodel
 
-import "math"
+import "github.com/hone-rl/hone/policy/logistic"
 
 // judged is what the objective says of a pair.
 type judged struct {
@@ -17,15 +17,9 @@ type judged struct {
 // Ouyang et al. 2022, arXiv:2203.02155, eq. 1, for one comparison; the second term is Eisenstein et al. 2023, arXiv:2312.09244, eq. 2.
 func judge(chosen, rejected, centerCoef float64) judged {
 	m, sum := chosen-rejected, chosen+rejected
-	slope := -sigmoid(-m)
+	slope := -logistic.Sigmoid(-m)
 	return judged{
-		loss: softplus(-m), center: sum * sum,
+		loss: logistic.Softplus(-m), center: sum * sum,
 		dChosen: slope + 2*centerCoef*sum, dRejected: -slope + 2*centerCoef*sum,
 	}
 }
-
-// softplus is log(1 + e^x) = -log sigmoid(-x), without overflow.
-func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
-
-// sigmoid is 1 / (1 + e^-x).
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

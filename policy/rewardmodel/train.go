@@ -134,7 +134,7 @@ func (l *learner) step(ctx context.Context, hand []int, optimizer *policy.AdamW,
 	for _, i := range hand {
 		tokens += size(l.in.Pairs[i])
 	}
-	for _, part := range split(l.in.Pairs, hand, l.in.Config.BatchTokens) {
+	for _, part := range policy.Runs(hand, l.in.Config.BatchTokens, func(i int) int { return size(l.in.Pairs[i]) }) {
 		var batch policy.Batch
 		batch, l.now.rows = pack(l.in.Pairs, part)
 		batch.Share = float32(batch.Len()) / float32(tokens)
@@ -168,7 +168,7 @@ func (l *learner) measure(ctx context.Context, pairs []dpo.Pair) (m Measure, err
 	for i := range all {
 		all[i] = i
 	}
-	for _, part := range split(pairs, all, l.in.Config.BatchTokens) {
+	for _, part := range policy.Runs(all, l.in.Config.BatchTokens, func(i int) int { return size(pairs[i]) }) {
 		batch, at := pack(pairs, part)
 		scores, err := l.trainer.Evaluate(ctx, batch)
 		if err != nil {
@@ -184,21 +184,6 @@ func (l *learner) measure(ctx context.Context, pairs []dpo.Pair) (m Measure, err
 
 // size is the number of tokens that a pair takes in a batch.
 func size(p dpo.Pair) int { return 2*len(p.Prefix) + len(p.Chosen) + len(p.Rejected) }
-
-// split cuts the pairs of these indices, in order, into runs that fit a batch.
-func split(pairs []dpo.Pair, indices []int, batchTokens int) [][]int {
-	var runs [][]int
-	tokens := 0
-	for _, i := range indices {
-		n := size(pairs[i])
-		if len(runs) == 0 || tokens+n > batchTokens {
-			runs, tokens = append(runs, nil), 0
-		}
-		runs[len(runs)-1] = append(runs[len(runs)-1], i)
-		tokens += n
-	}
-	return runs
-}
 
 // pack is one batch of the pairs of these indices: each side behind the prefix, the chosen one first.
 func pack(pairs []dpo.Pair, indices []int) (batch policy.Batch, at []rows) {

@@ -1,6 +1,10 @@
 package valuemodel
 
-import "math"
+import (
+	"math"
+
+	"github.com/hone-rl/hone/policy/logistic"
+)
 
 // Calibration turns what the head says of a state, a logit z, into a probability: sigmoid(Scale*z + Offset). Platt 1999, "Probabilistic
 // outputs for support vector machines", eq. 1, with the signs of a logit.
@@ -17,7 +21,7 @@ func plain() Calibration { return Calibration{Scale: 1} }
 
 // Prob is the probability; logp is looked at where Likelihood isn't 0.
 func (c Calibration) Prob(z, logp float64) float64 {
-	return sigmoid(c.Scale*z + c.Likelihood*logp + c.Offset)
+	return logistic.Sigmoid(c.Scale*z + c.Likelihood*logp + c.Offset)
 }
 
 // said is what was said of a state beside the share of weight that came true.
@@ -68,7 +72,7 @@ func fit(all []said, likelihood bool) (c Calibration, ok bool) {
 		sum := ridge / 2 * ((c.Scale-1)*(c.Scale-1) + c.Likelihood*c.Likelihood)
 		for _, s := range all {
 			x, t := c.Scale*s.logit+c.Likelihood*s.logp+c.Offset, low+(high-low)*s.target
-			sum += s.weight * (t*softplus(-x) + (1-t)*softplus(x))
+			sum += s.weight * (t*logistic.Softplus(-x) + (1-t)*logistic.Softplus(x))
 		}
 		return sum
 	}
@@ -134,12 +138,6 @@ func solve(a [3][3]float64, b [3]float64) (x [3]float64) {
 	}
 	return x
 }
-
-// softplus is log(1 + e^x), without overflow.
-func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
-
-// sigmoid is 1 / (1 + e^-x).
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // logit is the inverse of sigmoid, finite for what a float32 rounds to 0 or 1.
 func logit(p float64) float64 {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/calibration"
+	"github.com/hone-rl/hone/policy/logistic"
 )
 
 // Bins is the ranges of a report.
@@ -19,7 +21,7 @@ func (l *learner) measure(ctx context.Context, stats *Stats) error {
 	for i := range all {
 		all[i] = i
 	}
-	for _, part := range split(l.in.HeldOut, all, l.in.Config.BatchTokens) {
+	for _, part := range policy.Runs(all, l.in.Config.BatchTokens, func(i int) int { return len(l.in.HeldOut[i].Tokens) }) {
 		scores, err := l.trainer.Evaluate(ctx, l.pack(l.in.HeldOut, part))
 		if err != nil {
 			return fmt.Errorf("value model on held-out states: %w", err)
@@ -29,7 +31,7 @@ func (l *learner) measure(ctx context.Context, stats *Stats) error {
 			for _, s := range l.in.HeldOut[i].States {
 				z := float64(scores.Value[l.now.rows[at]])
 				at++
-				seen.add(s.Target*softplus(-z)+(1-s.Target)*softplus(z), s.Weight)
+				seen.add(s.Target*logistic.Softplus(-z)+(1-s.Target)*logistic.Softplus(z), s.Weight)
 				one := said{logit: z, target: s.Target, weight: s.Weight}
 				if l.in.HeldOut[i].Sampled {
 					sampled = append(sampled, one)

@@ -9,6 +9,7 @@ import (
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/calibration"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/logistic"
 )
 
 // Input is what training is a function of.
@@ -92,7 +93,7 @@ func Train(ctx context.Context, in Input) (Stats, error) {
 	total := 0
 	for epoch := range in.Config.Epochs {
 		order := hone.Rand(hone.Seed(in.Seed, "value model", "epoch", epoch)).Perm(len(in.Examples))
-		epochs = append(epochs, split(in.Examples, order, in.Config.BatchTokens))
+		epochs = append(epochs, policy.Runs(order, in.Config.BatchTokens, func(i int) int { return len(in.Examples[i].Tokens) }))
 		total += len(epochs[epoch])
 	}
 	rate := in.Config.schedule(total)
@@ -149,8 +150,8 @@ func (l *learner) loss(values, slopes []float64) float64 {
 	sum := 0.0
 	for i, row := range l.now.rows {
 		z, t, w := values[row], l.now.targets[i], l.now.weights[i]/l.now.total
-		sum += w * (t*softplus(-z) + (1-t)*softplus(z))
-		slopes[row] += w * (sigmoid(z) - t)
+		sum += w * (t*logistic.Softplus(-z) + (1-t)*logistic.Softplus(z))
+		slopes[row] += w * (logistic.Sigmoid(z) - t)
 	}
 	return sum
 }
@@ -162,21 +163,6 @@ func size(examples []Example) int {
 		n += len(e.Tokens)
 	}
 	return n
-}
-
-// split cuts the examples of these indices, in order, into runs that fit a batch.
-func split(examples []Example, indices []int, batchTokens int) [][]int {
-	var runs [][]int
-	tokens := 0
-	for _, i := range indices {
-		n := len(examples[i].Tokens)
-		if len(runs) == 0 || tokens+n > batchTokens {
-			runs, tokens = append(runs, nil), 0
-		}
-		runs[len(runs)-1] = append(runs[len(runs)-1], i)
-		tokens += n
-	}
-	return runs
 }
 
 // pack is one batch of the examples of these indices, with what the loss is to read of it.
