@@ -86,7 +86,7 @@ type Config struct {
 	// Widen asks for further actions as visits grow.
 	Widen WidenConfig `json:"widen" yaml:"widen"`
 	// Offers has the evaluator give actions one by one, and a node ask for the next when that one would be taken, by the prior that
-	// [Evaluation.Offer] says. Priors are then probabilities and not scaled. It goes with neither noise on the priors nor Widen.
+	// [Evaluation.Offer] says. Priors are then taken as they are given, and not scaled. It goes with neither noise on the priors nor Widen.
 	Offers bool `json:"offers,omitempty" yaml:"offers"`
 	// Close ends a tree's growth when nothing is unknown any more: all of the root's actions lead to closed states, which are terminal
 	// ones that were visited and others of which the same holds. Walks go through closed states as through any, so that the others

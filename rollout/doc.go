@@ -32,7 +32,7 @@
 //
 // Trees with a budget write nothing twice ([SearchConfig.Forks]): a state's steps come one by one as the search asks for them, each from
 // the likeliest token that no step written after the state has taken, and a state's first evaluation writes the likeliest line from
-// there to its end, or to a state that was written before.
+// there to its end, or to a state that was written before. Their priors are flattened ([SearchConfig.PriorTemperature]).
 //
 // Yao et al. 2023, arXiv:2305.10601 (search over steps of text); Feng et al. 2023, arXiv:2309.17179 (tree search with a learned
 // value); package mcts has the search's own formulas.
