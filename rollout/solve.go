@@ -44,7 +44,7 @@ type Move struct {
 	// Step is the step's text, marked as in [Found].
 	Step string `json:"step"`
 	// Visits is N, the simulations that took it; Q is their mean return; Prior is P, the policy's probability of it among the
-	// candidates.
+	// candidates, flattened where the search has a budget ([SearchConfig.PriorTemperature]).
 	Visits int     `json:"visits"`
 	Q      float64 `json:"q"`
 	Prior  float64 `json:"prior"`
