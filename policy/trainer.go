@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/kernel"
@@ -232,7 +233,12 @@ func (t *Trainer) prepare(ctx context.Context, b Batch, circuits *[]*circuit, ba
 	return c, nil
 }
 
+// building is held while a graph is built: Gorgonia's graphs share nodes (the gradient's constant one) that keep their hash when first asked.
+var building sync.Mutex
+
 func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
+	building.Lock()
+	defer building.Unlock()
 	c := &circuit{pack: op.NewPack(t.set, capacity)}
 	grads := t.grads
 	if !backward {
