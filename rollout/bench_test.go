@@ -118,28 +118,47 @@ func BenchmarkSearch(b *testing.B) {
 	b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
 }
 
-// BenchmarkLeaves grows one tree over the 10M preset with so many walks under way at once. Candidates are drawn anew for each state, so
-// that a simulation is an evaluation. A tree of two candidates a state has 64 leaves to offer after six waves; the more simulations with
-// more leaves keep what comes before from being most of what is measured. Rates are by the clock and by the processor's time, which says
-// the same on a machine that does other things.
+// written counts the steps that a decoder wrote.
+type written struct {
+	rollout.Decoder
+	steps *int
+}
+
+func (w written) Generate(ctx context.Context, requests []decode.Request) ([]decode.Result, error) {
+	*w.steps += len(requests)
+	return w.Decoder.Generate(ctx, requests)
+}
+
+// BenchmarkLeaves grows one tree over the 10M preset with so many walks under way at once. A state is given two candidates, or one at first
+// and more as its visits grow (widening). They are drawn anew for each state, so that a simulation is an evaluation. A tree of two
+// candidates a state has 64 leaves to offer after six waves; the more simulations with more leaves keep what comes before from being most
+// of what is measured. Rates are by the clock and by the processor's time, which says the same on a machine that does other things.
 func BenchmarkLeaves(b *testing.B) {
-	for _, precision := range []decode.Precision{decode.Float32, decode.BF16} {
-		for _, leaves := range []int{1, 4, 16, 64} {
-			b.Run(fmt.Sprintf("precision=%s/leaves=%d", precision, leaves), func(b *testing.B) {
-				cfg := rollout.DefaultConfig()
-				cfg.MaxTokens, cfg.Search.StepTokens, cfg.Search.Candidates = 96, 8, 2
-				cfg.Search.Tree.Simulations, cfg.Search.Tree.Leaves, cfg.Search.LengthNormalised = max(192, 16*leaves), leaves, true
-				cfg.Search.Tree.Collisions = 16 * leaves
-				roller, slots := over(b, lines{untrainedDecoder(b, policy.Preset10M, precision)}, cfg)
-				simulations, before := 0, cpu(b)
-				for b.Loop() {
-					out, err := roller.Search(b.Context(), rollout.SearchInput{Slots: slots[:1]})
-					require.NoError(b, err)
-					simulations += out[0].Work.Evaluations
-				}
-				b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
-				b.ReportMetric(float64(simulations)/(cpu(b)-before), "sims/cpu-s")
-			})
+	for _, candidates := range []int{2, 1} {
+		for _, precision := range []decode.Precision{decode.Float32, decode.BF16} {
+			for _, leaves := range []int{1, 4, 16, 64} {
+				b.Run(fmt.Sprintf("candidates=%d/precision=%s/leaves=%d", candidates, precision, leaves), func(b *testing.B) {
+					cfg := rollout.DefaultConfig()
+					cfg.MaxTokens, cfg.Search.StepTokens, cfg.Search.Candidates = 96, 8, candidates
+					tree := &cfg.Search.Tree
+					tree.Simulations, tree.Leaves, tree.Collisions, cfg.Search.LengthNormalised = max(192, 16*leaves), leaves, 16*leaves, true
+					if candidates == 1 {
+						tree.Widen.Factor = 2
+					}
+					simulations, steps := 0, 0
+					roller, slots := over(b, lines{written{untrainedDecoder(b, policy.Preset10M, precision), &steps}}, cfg)
+					before := cpu(b)
+					for b.Loop() {
+						out, err := roller.Search(b.Context(), rollout.SearchInput{Slots: slots[:1]})
+						require.NoError(b, err)
+						simulations += out[0].Work.Evaluations
+					}
+					used := cpu(b) - before
+					b.ReportMetric(float64(simulations)/b.Elapsed().Seconds(), "sims/s")
+					b.ReportMetric(float64(simulations)/used, "sims/cpu-s")
+					b.ReportMetric(float64(steps)/used, "steps/cpu-s")
+				})
+			}
 		}
 	}
 }

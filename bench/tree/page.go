@@ -22,6 +22,16 @@ func kinds() []kind {
 
 type kind struct{ name, title string }
 
+// offers are the candidates that a state has at first in the measurements over a policy.
+func offers() []offer {
+	return []offer{{2, "two at once"}, {1, "one, widening"}}
+}
+
+type offer struct {
+	candidates int
+	title      string
+}
+
 // precisions and leaves are those of the measurements over a policy; the first number of leaves is the serial search.
 func precisions() []string { return []string{"float32", "bf16"} }
 func leaves() []int        { return []int{1, 4, 16, 64} }
@@ -59,20 +69,27 @@ An evaluated node keeps %.0f bytes: itself, the link to it, its state, and the p
 
 ## Many leaves at once over a policy
 
-One tree over the 10M preset with random weights, two candidates of at most eight tokens a state. Simulations a second of processor's
-time and by the clock; then, run by run, how many times those of the serial search in processor's time.
+One tree over the 10M preset with random weights; steps have at most eight tokens. A state has two candidates at once, which are sampled
+side by side, or one at first and more as visits grow (widening by 2√N), so that the serial search samples one step at a time. Simulations
+a second of processor's time and by the clock; then, run by run, how many times those of the serial search in processor's time, and the
+same of the steps written, since a tree of another shape asks for more or fewer of them a simulation.
 
-| sampling | leaves | simulations/s of processor | by the clock | times serial |
-|---|---|---|---|---|
+| candidates | sampling | leaves | simulations/s of processor | by the clock | times serial | steps, times serial |
+|---|---|---|---|---|---|---|
 `, median(of("Memory", "B/evaluated")))
-	for _, precision := range precisions() {
-		name := func(n int) string { return fmt.Sprintf("Leaves/precision=%s/leaves=%d", precision, n) }
-		serial := of(name(leaves()[0]), "sims/cpu-s")
-		for _, n := range leaves() {
-			x := of(name(n), "sims/cpu-s")
-			times := over(x, serial)
-			fmt.Fprintf(&b, "| %s | %d | %.0f | %.0f | %.1f (%.1f-%.1f) |\n", precision, n, median(x), median(of(name(n), "sims/s")),
-				median(times), slices.Min(times), slices.Max(times))
+	for _, o := range offers() {
+		for _, precision := range precisions() {
+			name := func(n int) string {
+				return fmt.Sprintf("Leaves/candidates=%d/precision=%s/leaves=%d", o.candidates, precision, n)
+			}
+			times := func(n int, unit string) string {
+				x := over(of(name(n), unit), of(name(leaves()[0]), unit))
+				return fmt.Sprintf("%.1f (%.1f-%.1f)", median(x), slices.Min(x), slices.Max(x))
+			}
+			for _, n := range leaves() {
+				fmt.Fprintf(&b, "| %s | %s | %d | %.0f | %.0f | %s | %s |\n", o.title, precision, n, median(of(name(n), "sims/cpu-s")),
+					median(of(name(n), "sims/s")), times(n, "sims/cpu-s"), times(n, "steps/cpu-s"))
+			}
 		}
 	}
 	return b.String(), errors.Join(faults...)

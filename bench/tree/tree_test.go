@@ -17,9 +17,12 @@ func printed(runs int) string {
 			fmt.Fprintf(&b, "BenchmarkRun/%s-2 \t 31 \t 38184360 ns/op\t %d.57 depth\t %d sims/cpu-s\n", kind.name, 28+i, 400_000+1000*run)
 		}
 		b.WriteString("BenchmarkMemory-2 \t 26 \t 42977279 ns/op \t 730.1 B/evaluated\t 11.4 B/node\n")
-		for _, precision := range precisions() {
-			for _, n := range leaves() {
-				fmt.Fprintf(&b, "BenchmarkLeaves/precision=%s/leaves=%d-2 1 36 ns/op %d sims/cpu-s %d sims/s\n", precision, n, 10*n+10*run, 2*n)
+		for _, o := range offers() {
+			for _, precision := range precisions() {
+				for _, n := range leaves() {
+					fmt.Fprintf(&b, "BenchmarkLeaves/candidates=%d/precision=%s/leaves=%d-2 1 36 ns/op %d sims/cpu-s %d sims/s %d steps/cpu-s\n",
+						o.candidates, precision, n, 10*n+10*run, 2*n, 3*n)
+				}
 			}
 		}
 	}
@@ -35,13 +38,13 @@ func TestPageHasMediansAndRatiosRunByRun(t *testing.T) {
 	require.Contains(t, page, "\n| PUCT | 28.6 | 401,000 (400,000-402,000) |\n| PUCT, long lines | 29.6 |")
 	require.Contains(t, page, "keeps 730 bytes")
 	// 640, 650 and 660 over 10, 20 and 30.
-	require.Contains(t, page, "\n| bf16 | 64 | 650 | 128 | 32.5 (22.0-64.0) |\n")
-	require.Contains(t, page, "\n| float32 | 1 | 20 | 2 | 1.0 (1.0-1.0) |\n")
+	require.Contains(t, page, "\n| one, widening | bf16 | 64 | 650 | 128 | 32.5 (22.0-64.0) | 64.0 (64.0-64.0) |\n")
+	require.Contains(t, page, "\n| two at once | float32 | 1 | 20 | 2 | 1.0 (1.0-1.0) | 1.0 (1.0-1.0) |\n")
 }
 
 func TestNothingIsLeftOut(t *testing.T) {
 	t.Parallel()
-	for _, missing := range []string{"Run/puct/trees=8", "Memory", "Leaves/precision=bf16/leaves=16"} {
+	for _, missing := range []string{"Run/puct/trees=8", "Memory", "Leaves/candidates=1/precision=bf16/leaves=16"} {
 		var in []string
 		for line := range strings.Lines(printed(1)) {
 			if !strings.HasPrefix(line, "Benchmark"+missing) {
