@@ -9,6 +9,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/mcts"
+	"github.com/hone-rl/hone/policy/token"
 	"github.com/hone-rl/hone/rollout"
 	"github.com/hone-rl/hone/task/game24"
 )
@@ -93,6 +94,34 @@ func TestALineEndsWhereItWasWrittenBefore(t *testing.T) {
 	}
 	t.Logf("all additions and multiplications of a puzzle: %d tokens, where states are shared %d", generated[false], generated[true])
 	require.Less(t, generated[true], generated[false]*2/3)
+}
+
+// All that solves a puzzle ends in one state, and what is right to answer there depends on the way. A way that is answered wrongly takes
+// nothing from another.
+func TestStatesBeforeTheAnswerAreNotShared(t *testing.T) {
+	t.Parallel()
+	game, err := game24.New(game24.DefaultConfig())
+	require.NoError(t, err)
+	problem, err := game.Problem("1 2 3 4")
+	require.NoError(t, err)
+	policy := &script{tokenizer: token.Arithmetic(), values: map[string]float32{}, next: map[string][]move{}}
+	likelier := []string{"1 * 2 = 2 (left: 2 3 4)\n", "2 * 3 = 6 (left: 4 6)\n", "4 * 6 = 24 (left: 24)\n", "Answer: 1 + 2 + 3 + 4 = 10\n"}
+	other := []string{"3 * 4 = 12 (left: 1 2 12)\n", "1 * 2 = 2 (left: 2 12)\n", "2 * 12 = 24 (left: 24)\n", "Answer: (3 * 4) * (1 * 2) = 24\n"}
+	for _, way := range [][]string{likelier, other} {
+		for i, step := range way[1:] {
+			policy.next[problem.Prompt+strings.Join(way[:i+1], "")] = []move{{step: step, prob: 1}}
+		}
+	}
+	policy.next[problem.Prompt] = []move{{step: likelier[0], prob: 0.6}, {step: other[0], prob: 0.4}}
+	roller, err := rollout.New(policy, policy.tokenizer, game, rollout.DefaultConfig())
+	require.NoError(t, err)
+	for _, mode := range []rollout.Mode{rollout.ModePUCT, rollout.ModeGumbel} {
+		got, err := roller.Evaluate(t.Context(), rollout.EvaluateInput{
+			Problems: []hone.Problem{problem}, Mode: mode, Budget: 500, Judge: fixture{task: game}.judge,
+		})
+		require.NoError(t, err)
+		require.Equal(t, strings.Join(other, ""), got.Answers[0].Completion, "%s", mode)
+	}
 }
 
 // At equal tokens a search finds a sum or product of 24 where best-of-n, which writes lines again that it wrote before, doesn't yet.

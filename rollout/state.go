@@ -309,9 +309,9 @@ func (e *expander) action(s *state, r decode.Result) mcts.Action[*state] {
 	if e.cfg.Prune || e.cfg.Tree.Share && next.end == open {
 		check, good := e.check(problem, next.text)
 		out.Masked = e.cfg.Prune && !good
-		// A step that is not good leaves the task's state as it was, and one that goes back repeats an earlier one: neither stands for
-		// the text that follows it.
-		if e.cfg.Tree.Share && next.end == open && good && check.Kind == task.StepOperation {
+		// A step that is not good leaves the task's state as it was, one that goes back repeats an earlier one, and where the answer is
+		// next it speaks of the way: none of these states stands for the text that follows it.
+		if e.cfg.Tree.Share && next.end == open && good && check.Kind == task.StepOperation && !check.Final {
 			out.State = check.State
 		}
 	}

@@ -98,6 +98,9 @@ type StepCheck struct {
 	Legal bool `json:"legal"`
 	// State is the state after the step, as [Task.State] writes it.
 	State string `json:"state"`
+	// Final tells that the answer may come next. What is right to answer then depends on the steps that led here, so that texts of one
+	// final state can't stand for each other.
+	Final bool `json:"final,omitempty"`
 	// Reason says why, for a person.
 	Reason string `json:"reason"`
 }

@@ -63,6 +63,7 @@ func (j *judge) step(text string) task.StepCheck {
 	}
 	j.answered = j.answered || l.kind == task.StepAnswer
 	c.State = j.now.String()
+	c.Final = !j.answered && (j.now.count == 1 || j.game.Subset && j.now.has(j.game.Target))
 	return c
 }
 

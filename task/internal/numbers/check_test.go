@@ -61,11 +61,13 @@ func TestCheckGoodSteps(t *testing.T) {
 	r, p := setup(t, "4569=31")
 	text := "9 / 6 = 3/2 (left: 3/2 4 5)\n3/2 - 4 = -5/2 (left: -5/2 5)\nback (left: 3/2 4 5)\nback (left: 4 5 6 9)\n" + solution
 	var states []string
+	var final []bool
 	for _, c := range r.Check(p, text) {
 		require.True(t, c.Good(), c.Reason)
-		states = append(states, c.State)
+		states, final = append(states, c.State), append(final, c.Final)
 	}
 	require.Equal(t, []string{"3/2 4 5", "-5/2 5", "3/2 4 5", "4 5 6 9", "5 5 6", "6 25", "31", "31"}, states)
+	require.Equal(t, []bool{false, false, false, false, false, false, true, false}, final, "one number is left, and no answer given yet")
 	require.Equal(t, hone.OutcomeRight, r.Verify(p, text).Outcome)
 }
 
@@ -180,6 +182,7 @@ func TestSubsetGames(t *testing.T) {
 	for _, c := range r.Check(p, text) {
 		require.True(t, c.Good(), c.Reason)
 	}
+	require.True(t, r.Check(p, text)[0].Final, "what is to be made is there, and the rest may stay unused")
 	require.Equal(t, hone.OutcomeRight, r.Verify(p, text).Outcome)
 	require.Equal(t, 2, r.Need(p))
 	require.Equal(t, 2, r.Need(p), "from the cache")
