@@ -106,7 +106,7 @@ func TestStatesBeforeTheAnswerAreNotShared(t *testing.T) {
 	require.NoError(t, err)
 	policy := &script{tokenizer: token.Arithmetic(), values: map[string]float32{}, next: map[string][]move{}}
 	likelier := []string{"1 * 2 = 2 (left: 2 3 4)\n", "2 * 3 = 6 (left: 4 6)\n", "4 * 6 = 24 (left: 24)\n", "Answer: 1 + 2 + 3 + 4 = 10\n"}
-	other := []string{"3 * 4 = 12 (left: 1 2 12)\n", "1 * 2 = 2 (left: 2 12)\n", "2 * 12 = 24 (left: 24)\n", "Answer: (3 * 4) * (1 * 2) = 24\n"}
+	other := []string{"3 * 4 = 12 (left: 1 2 12)\n", "1 * 2 = 2 (left: 2 12)\n", "2 * 12 = 24 (left: 24)\n", "Answer: (3 * 4) * 1 * 2 = 24\n"}
 	for _, way := range [][]string{likelier, other} {
 		for i, step := range way[1:] {
 			policy.next[problem.Prompt+strings.Join(way[:i+1], "")] = []move{{step: step, prob: 1}}
