@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/kernel"
@@ -233,12 +232,7 @@ func (t *Trainer) prepare(ctx context.Context, b Batch, circuits *[]*circuit, ba
 	return c, nil
 }
 
-// building is held while a graph is built: Gorgonia's graphs share nodes (the gradient's constant one) that keep their hash when first asked.
-var building sync.Mutex
-
 func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
-	building.Lock()
-	defer building.Unlock()
 	c := &circuit{pack: op.NewPack(t.set, capacity)}
 	grads := t.grads
 	if !backward {
@@ -264,7 +258,7 @@ func (t *Trainer) build(capacity int, backward bool) (*circuit, error) {
 		for _, t := range targets {
 			weights = append(weights, t.weight)
 		}
-		if _, err := gorgonia.Grad(c.cost, weights...); err != nil {
+		if _, err := op.Grad(c.cost, weights...); err != nil {
 			return nil, fmt.Errorf("differentiate: %w", err)
 		}
 	}

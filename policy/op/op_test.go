@@ -115,7 +115,7 @@ func buildFor(
 	c.weights = &op.Weights{Data: normal(rng("weights"), len(seq.Tokens)*width).Float32s()}
 	c.cost, err = op.WeightedSum(c.pack, c.output, c.weights)
 	require.NoError(t, err)
-	_, err = gorgonia.Grad(c.cost, c.nodes...)
+	_, err = op.Grad(c.cost, c.nodes...)
 	require.NoError(t, err)
 	c.vm = gorgonia.NewTapeMachine(g, gorgonia.BindDualValues(c.nodes...))
 	t.Cleanup(func() { require.NoError(t, c.vm.Close()) })

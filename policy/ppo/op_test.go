@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/hone-rl/hone"
+	"github.com/hone-rl/hone/policy/op"
 )
 
 // graph is a loss over three input nodes, with the gradient of each.
@@ -30,7 +31,7 @@ func newGraph(t *testing.T, loss *Loss, n int) *graph {
 	var err error
 	gr.cost, err = loss.build(n, gr.logp, gr.entropy, gr.value)
 	require.NoError(t, err)
-	gr.grads, err = gorgonia.Grad(gr.cost, gr.logp, gr.entropy, gr.value)
+	gr.grads, err = op.Grad(gr.cost, gr.logp, gr.entropy, gr.value)
 	require.NoError(t, err)
 	gr.vm = gorgonia.NewTapeMachine(g)
 	t.Cleanup(func() { require.NoError(t, gr.vm.Close()) })
