@@ -1,38 +1,14 @@
 package advantage
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone/policy/policytest"
 )
-
-// golden is one file of testdata; its README says what the fields mean.
-type golden[C, I, W any] struct {
-	Source    string  `json:"source"`
-	Config    C       `json:"config"`
-	Input     I       `json:"input"`
-	Want      W       `json:"want"`
-	Tolerance float64 `json:"tolerance"`
-}
-
-// readGolden decodes testdata/name strictly.
-func readGolden[C, I, W any](t *testing.T, name string) golden[C, I, W] {
-	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	defer f.Close()
-	var g golden[C, I, W]
-	dec := json.NewDecoder(f)
-	dec.DisallowUnknownFields()
-	require.NoError(t, dec.Decode(&g), name)
-	require.NotEmpty(t, g.Source)
-	require.Positive(t, g.Tolerance)
-	return g
-}
 
 type discount struct {
 	Gamma  float64 `json:"gamma"`
@@ -59,7 +35,7 @@ func TestGoldenAdvantages(t *testing.T) {
 	for _, name := range []string{"g1_gae_gap.json", "g3_gae_padding.json", "g4_gae_myopic.json"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := readGolden[discount, episodeInput, episodeWant](t, name)
+			g := policytest.ReadGolden[discount, episodeInput, episodeWant](t, filepath.Join("testdata", name))
 			e := Episode{Rewards: g.Input.Rewards, Values: g.Input.Values, Mask: g.Input.Mask, Bootstrap: g.Input.Bootstrap}
 			adv, ret, err := e.Advantages(g.Config.Gamma, g.Config.Lambda)
 			require.NoError(t, err)
@@ -78,7 +54,7 @@ func TestGoldenAdvantages(t *testing.T) {
 // The file marks where episodes begin inside one row; here an episode is a value of its own, so the row is cut there.
 func TestGoldenAdvantagesOverEpisodes(t *testing.T) {
 	t.Parallel()
-	g := readGolden[discount, episodeInput, episodeWant](t, "g5_gae_done.json")
+	g := policytest.ReadGolden[discount, episodeInput, episodeWant](t, "testdata/g5_gae_done.json")
 	var got []float64
 	for from := 0; from < len(g.Input.Rewards); {
 		to := from + 1
@@ -122,7 +98,7 @@ func TestGoldenGroups(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := readGolden[struct{}, input, episodeWant](t, name)
+			g := policytest.ReadGolden[struct{}, input, episodeWant](t, filepath.Join("testdata", name))
 			require.InDeltaSlice(t, g.Want.Advantages, compare(g.Input.Scores), g.Tolerance)
 		})
 	}
@@ -131,7 +107,7 @@ func TestGoldenGroups(t *testing.T) {
 // Zeroing what stands in a gap carries the wrong value into it and breaks the trace: the published wrong answer must not come out.
 func TestGoldenGapIsNotZeroed(t *testing.T) {
 	t.Parallel()
-	g := readGolden[discount, episodeInput, episodeWant](t, "g2_gae_zeroed.json")
+	g := policytest.ReadGolden[discount, episodeInput, episodeWant](t, "testdata/g2_gae_zeroed.json")
 	e := Episode{Rewards: g.Input.Rewards, Values: g.Input.Values, Mask: g.Input.Mask}
 	adv, _, err := e.Advantages(g.Config.Gamma, g.Config.Lambda)
 	require.NoError(t, err)
@@ -147,11 +123,11 @@ func TestGoldenWhiten(t *testing.T) {
 	type input struct {
 		Values []float64 `json:"values"`
 	}
-	g := readGolden[struct{}, input, episodeWant](t, "g10_whiten.json")
+	g := policytest.ReadGolden[struct{}, input, episodeWant](t, "testdata/g10_whiten.json")
 	Whiten(g.Input.Values, nil)
 	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
 
-	g = readGolden[struct{}, input, episodeWant](t, "g10_whiten_biased.json")
+	g = policytest.ReadGolden[struct{}, input, episodeWant](t, "testdata/g10_whiten_biased.json")
 	WhitenBiased(g.Input.Values, nil)
 	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
 	WhitenBiased(g.Input.Values, []bool{false, false, false, false})
@@ -159,7 +135,7 @@ func TestGoldenWhiten(t *testing.T) {
 	WhitenBiased(one, []bool{false, true})
 	require.Equal(t, []float64{7, 0}, one)
 
-	g = readGolden[struct{}, input, episodeWant](t, "g10_no_shift.json")
+	g = policytest.ReadGolden[struct{}, input, episodeWant](t, "testdata/g10_no_shift.json")
 	RescaleAboutMean(g.Input.Values, nil)
 	require.InDeltaSlice(t, g.Want.Whitened, g.Input.Values, g.Tolerance)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/kernel"
 	"github.com/hone-rl/hone/policy/logistic"
+	"github.com/hone-rl/hone/policy/policytest"
 )
 
 const (
@@ -179,32 +180,7 @@ func TestWholeLossFiniteDifferences(t *testing.T) {
 			return value
 		}
 		loss()
-		flat := params.Flat()
-		origin, grad := slices.Clone(flat), slices.Clone(l.trainer.Grads().Flat())
-		rng := hone.Rand(4)
-		for trial := range 4 {
-			direction := make([]float64, len(flat))
-			norm, want := 0.0, 0.0
-			for i := range direction {
-				direction[i] = rng.NormFloat64()
-				if trial < 2 {
-					direction[i] = float64(grad[i])
-				}
-				norm += direction[i] * direction[i]
-			}
-			for i := range direction {
-				direction[i] /= math.Sqrt(norm)
-				want += direction[i] * float64(grad[i])
-			}
-			const h = 1e-2
-			at := func(step float64) float64 {
-				for i := range flat {
-					flat[i] = origin[i] + float32(step*direction[i])
-				}
-				return loss()
-			}
-			require.InDelta(t, want, (at(h)-at(-h))/(2*h), 2e-3*math.Max(1, math.Abs(want)), "%s, direction %d", length, trial)
-		}
+		policytest.Slopes(t, params.Flat(), l.trainer.Grads().Flat(), loss, 2e-3)
 	}
 }
 

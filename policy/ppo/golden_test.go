@@ -1,38 +1,13 @@
 package ppo
 
 import (
-	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hone-rl/hone/policy/policytest"
 )
-
-// golden is one file of testdata; its README says what the fields mean.
-type golden[C, I, W any] struct {
-	Source    string  `json:"source"`
-	Config    C       `json:"config"`
-	Input     I       `json:"input"`
-	Want      W       `json:"want"`
-	Tolerance float64 `json:"tolerance"`
-}
-
-// readGolden decodes testdata/name strictly.
-func readGolden[C, I, W any](t *testing.T, name string) golden[C, I, W] {
-	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	defer f.Close()
-	var g golden[C, I, W]
-	dec := json.NewDecoder(f)
-	dec.DisallowUnknownFields()
-	require.NoError(t, dec.Decode(&g), name)
-	require.NotEmpty(t, g.Source)
-	require.Positive(t, g.Tolerance)
-	return g
-}
 
 func TestGoldenClip(t *testing.T) {
 	t.Parallel()
@@ -56,7 +31,7 @@ func TestGoldenClip(t *testing.T) {
 			Mean   float64   `json:"mean"`
 		} `json:"cases"`
 	}
-	g := readGolden[config, input, want](t, "g6_clip.json")
+	g := policytest.ReadGolden[config, input, want](t, "testdata/g6_clip.json")
 	for i, c := range g.Config.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +60,7 @@ func TestGoldenValueClip(t *testing.T) {
 	type want struct {
 		Losses []float64 `json:"losses"`
 	}
-	g := readGolden[config, input, want](t, "g7_value_clip.json")
+	g := policytest.ReadGolden[config, input, want](t, "testdata/g7_value_clip.json")
 	for i, v := range g.Input.Values {
 		loss, _, _ := valueTerm(v, g.Input.ValuesOld[i], g.Input.Returns[i], g.Config.ValueClip)
 		require.InDelta(t, g.Want.Losses[i], loss, g.Tolerance)
@@ -103,7 +78,7 @@ func TestGoldenKL(t *testing.T) {
 		K2 []float64 `json:"k2"`
 		K3 []float64 `json:"k3"`
 	}
-	g := readGolden[struct{}, input, want](t, "g7_kl.json")
+	g := policytest.ReadGolden[struct{}, input, want](t, "testdata/g7_kl.json")
 	for i := range g.Input.Logp {
 		p, q := g.Input.Logp[i], g.Input.LogpRef[i]
 		require.InDelta(t, g.Want.K1[i], K1(p, q), g.Tolerance)
@@ -126,7 +101,7 @@ func TestGoldenController(t *testing.T) {
 	type want struct {
 		Beta []float64 `json:"beta"`
 	}
-	g := readGolden[config, input, want](t, "g7_controller.json")
+	g := policytest.ReadGolden[config, input, want](t, "testdata/g7_controller.json")
 	c := Controller{Target: g.Config.KLTarget, Horizon: g.Config.KLHorizon}
 	for i, kl := range g.Input.KL {
 		beta, err := c.Next(g.Input.Beta, kl, g.Input.N)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/advantage"
+	"github.com/hone-rl/hone/policy/policytest"
 )
 
 // batch is a made-up minibatch: some rows of each kind, log-ratios on both sides of every bound.
@@ -331,7 +332,7 @@ func TestChecklist31GoldenAggregation(t *testing.T) {
 		SequenceMean float64 `json:"sequence_mean_of_token_means"`
 		SequenceSum  float64 `json:"sequence_mean_of_token_sums"`
 	}
-	g := readGolden[struct{}, input, want](t, "g8_aggregation.json")
+	g := policytest.ReadGolden[struct{}, input, want](t, "testdata/g8_aggregation.json")
 	for aggregation, want := range map[Aggregation]float64{
 		AggregateTokenMean: g.Want.TokenMean, AggregateSequenceMean: g.Want.SequenceMean, AggregateSequenceSum: g.Want.SequenceSum,
 	} {

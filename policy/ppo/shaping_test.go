@@ -9,6 +9,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/advantage"
+	"github.com/hone-rl/hone/policy/policytest"
 )
 
 func TestGoldenOverlong(t *testing.T) {
@@ -23,7 +24,7 @@ func TestGoldenOverlong(t *testing.T) {
 	type want struct {
 		Penalties []float64 `json:"penalties"`
 	}
-	g := readGolden[config, input, want](t, "g9_overlong.json")
+	g := policytest.ReadGolden[config, input, want](t, "testdata/g9_overlong.json")
 	for i, n := range g.Input.Tokens {
 		require.InDelta(t, g.Want.Penalties[i], overlong(n, g.Config.Limit, g.Config.Buffer), g.Tolerance)
 		task := make([]float64, n)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/advantage"
+	"github.com/hone-rl/hone/policy/policytest"
 )
 
 // sampler and trainer here are one graph at different batch sizes: only float32 sums differ.
@@ -151,33 +152,7 @@ func wholeLossDifferences(t *testing.T, c Config) {
 		return value
 	}
 	loss()
-	flat := w.params.Flat()
-	origin, grad := slices.Clone(flat), slices.Clone(l.trainer.Grads().Flat())
-	rng := hone.Rand(4)
-	for trial := range 6 {
-		direction := make([]float64, len(flat))
-		norm := 0.0
-		for i := range direction {
-			direction[i] = rng.NormFloat64()
-			if trial < 2 {
-				direction[i] = float64(grad[i])
-			}
-			norm += direction[i] * direction[i]
-		}
-		want := 0.0
-		for i := range direction {
-			direction[i] /= math.Sqrt(norm)
-			want += direction[i] * float64(grad[i])
-		}
-		const h = 1e-2
-		at := func(step float64) float64 {
-			for i := range flat {
-				flat[i] = origin[i] + float32(step*direction[i])
-			}
-			return loss()
-		}
-		require.InDelta(t, want, (at(h)-at(-h))/(2*h), directionTolerance, "direction %d", trial)
-	}
+	policytest.Slopes(t, w.params.Flat(), l.trainer.Grads().Flat(), loss, directionTolerance)
 }
 
 // Old log-probabilities and values are the sampler's in every epoch, and advantages are whitened once: what a minibatch of the last

@@ -17,6 +17,7 @@ import (
 	"github.com/hone-rl/hone/policy"
 	"github.com/hone-rl/hone/policy/dpo"
 	"github.com/hone-rl/hone/policy/kernel"
+	"github.com/hone-rl/hone/policy/policytest"
 	"github.com/hone-rl/hone/policy/token"
 	"github.com/hone-rl/hone/policy/weights"
 )
@@ -167,30 +168,7 @@ func TestWholeLossFiniteDifferences(t *testing.T) {
 		return value
 	}
 	loss()
-	flat := in.Params.Flat()
-	origin, grad := slices.Clone(flat), slices.Clone(l.trainer.Grads().Flat())
-	for trial := range 4 {
-		direction, norm, want := make([]float64, len(flat)), 0.0, 0.0
-		for i := range direction {
-			direction[i] = rng.NormFloat64()
-			if trial < 2 {
-				direction[i] = float64(grad[i])
-			}
-			norm += direction[i] * direction[i]
-		}
-		for i := range direction {
-			direction[i] /= math.Sqrt(norm)
-			want += direction[i] * float64(grad[i])
-		}
-		const h = 1e-2
-		at := func(step float64) float64 {
-			for i := range flat {
-				flat[i] = origin[i] + float32(step*direction[i])
-			}
-			return loss()
-		}
-		require.InDelta(t, want, (at(h)-at(-h))/(2*h), 3e-3*math.Max(1, math.Abs(want)), "direction %d", trial)
-	}
+	policytest.Slopes(t, in.Params.Flat(), l.trainer.Grads().Flat(), loss, 3e-3)
 }
 
 func TestTrainingAgainGivesTheSameBitsHoweverItIsCut(t *testing.T) {
