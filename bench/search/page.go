@@ -127,8 +127,11 @@ func perSolved(records []record) string {
 //go:embed text.md
 var text string
 
-// write writes the page and its pictures.
+// write writes the page and its pictures to a folder, which it makes.
 func write(dir string, records []record) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("page: %w", err)
+	}
 	var b strings.Builder
 	b.WriteString(`# Ways to spend generated tokens
 

@@ -51,7 +51,7 @@ func TestComparisonIsMadeOnceAndReported(t *testing.T) {
 
 func TestTasksHaveTablesOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "new")
 	puct := record{Method: "puct", Budget: 100, Run: "a", Split: "heldout", Problems: 4, Right: 3, Tokens: 90}
 	other := puct
 	other.Task, other.Right = "countdown", 1
