@@ -180,7 +180,7 @@ func TestWholeLossFiniteDifferences(t *testing.T) {
 			return value
 		}
 		loss()
-		policytest.Slopes(t, params.Flat(), l.trainer.Grads().Flat(), loss, 2e-3)
+		policytest.Slopes(t, params.Flat(), l.trainer.Grads().Flat(), loss, 2e-3, 2e-3)
 	}
 }
 

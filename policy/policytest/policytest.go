@@ -20,9 +20,9 @@ const randomDirections = 4
 const step = 1e-2
 
 // Slopes holds a gradient against central differences of the loss, along the gradient itself and along random directions. Params are
-// the weights that loss reads, all of them in one slice; they are left as they were. The tolerance is relative to the slope, where that is
-// above 1.
-func Slopes(t testing.TB, params, gradient []float32, loss func() float64, tolerance float64) {
+// the weights that loss reads, all of them in one slice; they are left as they were. A difference may be as large
+// as absolute, or as that share of the slope that relative says.
+func Slopes(t testing.TB, params, gradient []float32, loss func() float64, absolute, relative float64) {
 	t.Helper()
 	origin, grad := slices.Clone(params), slices.Clone(gradient)
 	rng := hone.Rand(4)
@@ -48,7 +48,7 @@ func Slopes(t testing.TB, params, gradient []float32, loss func() float64, toler
 			}
 			return loss()
 		}
-		require.InDelta(t, want, (at(step)-at(-step))/(2*step), tolerance*max(1, math.Abs(want)), "direction %d", trial)
+		require.InDelta(t, want, (at(step)-at(-step))/(2*step), max(absolute, relative*math.Abs(want)), "direction %d", trial)
 	}
 	copy(params, origin)
 }

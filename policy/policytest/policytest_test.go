@@ -29,7 +29,7 @@ func fails(t *testing.T, gradient []float32) bool {
 				panic(p)
 			}
 		}()
-		policytest.Slopes(r, x, gradient, loss, 1e-3)
+		policytest.Slopes(r, x, gradient, loss, 1e-3, 0)
 		require.Equal(t, []float32{1, -2, 0.5}, x)
 	}()
 	return r.failed

@@ -152,7 +152,7 @@ func wholeLossDifferences(t *testing.T, c Config) {
 		return value
 	}
 	loss()
-	policytest.Slopes(t, w.params.Flat(), l.trainer.Grads().Flat(), loss, directionTolerance)
+	policytest.Slopes(t, w.params.Flat(), l.trainer.Grads().Flat(), loss, directionTolerance, 0)
 }
 
 // Old log-probabilities and values are the sampler's in every epoch, and advantages are whitened once: what a minibatch of the last

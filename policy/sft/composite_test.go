@@ -86,7 +86,7 @@ func TestWholeCompositeFiniteDifferences(t *testing.T) {
 		return (-saw.logp-0.5*saw.entropy)/float64(tokens) + 2*saw.unlikelihood/2
 	}
 	loss()
-	policytest.Slopes(t, in.Params.Flat(), l.trainer.Grads().Flat(), loss, 2e-3)
+	policytest.Slopes(t, in.Params.Flat(), l.trainer.Grads().Flat(), loss, 2e-3, 2e-3)
 }
 
 // With coefficients of next to nothing the composite loss fits as cross-entropy does.
