@@ -10,3 +10,6 @@ func BFloat16Kernels() map[string]*Set {
 	}
 	return out
 }
+
+// Waiting is the number of helpers of Parallel that wait awake.
+func Waiting(s *Set) int { return int(s.helpers.free.Load()) }

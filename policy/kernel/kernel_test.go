@@ -5,7 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hone-rl/hone"
 	"github.com/hone-rl/hone/policy/kernel"
@@ -179,6 +182,39 @@ func TestParallelCallsEachPieceOnce(t *testing.T) {
 		}
 	}
 	require.PanicsWithValue(t, "piece", func() { s.Parallel(10, 1, func(int, int) { panic("piece") }) })
+}
+
+func TestParallelCallsShareHelpers(t *testing.T) {
+	t.Parallel()
+	s := kernel.Portable()
+	long := make([]float32, 1<<18) // whoever waits for its exponentials goes to sleep
+	for burst := range 4 {
+		var callers sync.WaitGroup
+		for caller := range 6 {
+			callers.Go(func() {
+				r := rng("helpers", burst, caller)
+				for call := range 100 {
+					n := 1 + r.IntN(40)
+					var sum atomic.Int64
+					s.Parallel(n, 1+r.IntN(3), func(lo, hi int) {
+						for i := lo; i < hi; i++ {
+							s.Parallel(i, 2, func(lo, hi int) { sum.Add(int64(hi - lo)) })
+						}
+					})
+					if want := n * (n - 1) / 2; sum.Load() != int64(want) {
+						t.Errorf("caller %d call %d: %d of %d", caller, call, sum.Load(), want)
+					}
+				}
+			})
+		}
+		s.Parallel(2, 1, func(lo, _ int) {
+			if lo == burst%2 {
+				s.Exp(long)
+			}
+		})
+		callers.Wait()
+		require.Eventually(t, func() bool { return kernel.Waiting(s) == 0 }, 10*time.Second, time.Millisecond, "helpers that wait in vain end")
+	}
 }
 
 func TestExp(t *testing.T) {

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 )
 
@@ -24,17 +23,17 @@ func (s *Set) Parallel(n, grain int, f func(lo, hi int)) {
 	}
 	j, ok := s.jobs.Get().(*parallelJob)
 	if !ok {
-		j = new(parallelJob)
-		j.run = j.work
+		j = &parallelJob{done: make(chan struct{}, 1)}
+		j.run = func() { s.helpers.help(j) }
 	}
 	j.n, j.grain, j.f = n, grain, f
 	j.next.Store(0)
-	j.group.Add(workers)
-	for range workers - 1 {
+	j.helping.Store(int64(workers - 1))
+	for range workers - 1 - s.helpers.call(j, workers-1) {
 		go j.run()
 	}
-	j.run()
-	j.group.Wait()
+	j.work()
+	j.wait()
 	failure := j.failure.Swap(nil)
 	j.f = nil
 	s.jobs.Put(j)
@@ -47,16 +46,19 @@ func (s *Set) Parallel(n, grain int, f func(lo, hi int)) {
 type parallelJob struct {
 	n, grain int
 	f        func(lo, hi int)
-	// run is work, as a value that starting a goroutine needn't make.
+	// run helps with this job first, as a value that starting a goroutine needn't make.
 	run     func()
 	next    atomic.Int64
-	group   sync.WaitGroup
 	failure atomic.Pointer[any]
+	// helping is the number of helpers that are not through, and asleep more while the caller sleeps until done.
+	helping atomic.Int64
+	done    chan struct{}
 }
+
+const asleep = 1 << 32
 
 // work does pieces until there are none left.
 func (j *parallelJob) work() {
-	defer j.group.Done()
 	defer func() {
 		if r := recover(); r != nil {
 			failure := r
@@ -70,5 +72,24 @@ func (j *parallelJob) work() {
 			return
 		}
 		j.f(lo, min(lo+j.grain, j.n))
+	}
+}
+
+// helped says that a helper is through. The job may be another call's at once.
+func (j *parallelJob) helped() {
+	if j.helping.Add(-1) == asleep {
+		j.done <- struct{}{}
+	}
+}
+
+// wait returns when all helpers are through.
+func (j *parallelJob) wait() {
+	for w := (watch{}); j.helping.Load() > 0; {
+		if w.over() {
+			if j.helping.Add(asleep) > asleep {
+				<-j.done
+			}
+			return
+		}
 	}
 }

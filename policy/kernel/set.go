@@ -34,8 +34,9 @@ type Set struct {
 	vectors   vectors
 	halves    halves
 	scratch   sync.Pool
-	// jobs are idle states of Parallel.
-	jobs sync.Pool
+	// jobs are idle states of Parallel, helpers its goroutines.
+	jobs    sync.Pool
+	helpers helpers
 	// Likewise of what calls it.
 	norms       works[normWork]
 	normGrads   works[normGradWork]

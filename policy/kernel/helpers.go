@@ -1,0 +1,113 @@
+package kernel
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// patience is how often a goroutine of [Set.Parallel] that has nothing to do looks for something before it goes to sleep: some
+// millisecond. To wake a sleeping one takes the system up to half of one, as long as many a call, and the next call of a training step or
+// of decoding is mostly sooner (doc/adr/0110).
+const patience = 2048
+
+// yieldEvery is how many looks are between two offers of the processor to others, some microseconds.
+const yieldEvery = 8
+
+// helpers are the goroutines of a set that have helped and wait awake for the next call. There are at most as many as have helped at
+// once; those that wait in vain end.
+type helpers struct {
+	// free is the number of those that wait and that no call has claimed.
+	free atomic.Int64
+	// queued is len(jobs), to be looked at without the lock.
+	queued atomic.Int64
+	lock   sync.Mutex
+	jobs   []*parallelJob // one for each helper that is claimed
+}
+
+// call has up to most waiting helpers help with j, and says how many.
+func (h *helpers) call(j *parallelJob, most int) int {
+	for {
+		free := int(h.free.Load())
+		n := min(free, most)
+		if n == 0 {
+			return 0
+		}
+		if !h.free.CompareAndSwap(int64(free), int64(free-n)) {
+			continue
+		}
+		h.lock.Lock()
+		for range n {
+			h.jobs = append(h.jobs, j)
+		}
+		h.queued.Store(int64(len(h.jobs)))
+		h.lock.Unlock()
+		return n
+	}
+}
+
+// help is the life of a helper, from a first job on.
+func (h *helpers) help(j *parallelJob) {
+	for j != nil {
+		j.work()
+		h.free.Add(1) // before the caller, who may call again at once, hears of it
+		j.helped()
+		j = h.next()
+	}
+}
+
+// next is the job that a free helper is claimed for, nil if it waited in vain.
+func (h *helpers) next() *parallelJob {
+	for w := (watch{}); ; {
+		if j := h.take(); j != nil {
+			return j
+		}
+		if w.over() && h.leave() {
+			return nil
+		}
+	}
+}
+
+// leave takes a free helper away. If there is none, all that wait are claimed, and a job is on its way.
+func (h *helpers) leave() bool {
+	for {
+		free := h.free.Load()
+		if free == 0 {
+			return false
+		}
+		if h.free.CompareAndSwap(free, free-1) {
+			return true
+		}
+	}
+}
+
+// take is a job that a helper was claimed for, or nil.
+func (h *helpers) take() *parallelJob {
+	if h.queued.Load() == 0 {
+		return nil
+	}
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	last := len(h.jobs) - 1
+	if last < 0 {
+		return nil
+	}
+	j := h.jobs[last]
+	h.jobs[last], h.jobs = nil, h.jobs[:last]
+	h.queued.Store(int64(last))
+	return j
+}
+
+// watch counts looks at whether there is something to do.
+type watch struct{ looks int }
+
+// over lets a moment pass and says whether patience is over. The core's other thread has more of the core in it, and any process and
+// goroutine that wants the processor has it.
+func (w *watch) over() bool {
+	pause()
+	if w.looks++; w.looks%yieldEvery == 0 {
+		yield()
+		runtime.Gosched()
+	}
+	return w.looks >= patience
+}
