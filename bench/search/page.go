@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -67,8 +68,15 @@ func compare(records []record) []comparison {
 			}
 		}
 	}
+	all := slices.Clone(out)
 	return slices.DeleteFunc(out, func(c comparison) bool {
-		return !slices.ContainsFunc(c.records, func(r record) bool { return r.Budget > 0 })
+		other := slices.ContainsFunc(all, func(o comparison) bool {
+			return o.name() != c.name() && o.task == c.task && o.split == c.split
+		})
+		return !slices.ContainsFunc(c.records, func(r record) bool {
+			m, _ := methodOf(r.Method)
+			return r.Budget > 0 && (m.judged || !other) // what is judged by nobody stands in the other tables
+		})
 	})
 }
 
@@ -202,8 +210,12 @@ func (c comparison) draw(path string) error {
 	}
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.name(), "generated tokens a problem, at most", "right, %"
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
-	p.Y.Min, p.Legend.Top, p.Legend.Left = 0, true, true
+	var ticks plot.ConstantTicks
+	for _, budget := range c.budgets() {
+		ticks = append(ticks, plot.Tick{Value: float64(budget), Label: strconv.Itoa(budget)})
+	}
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks
+	p.Y.Min = 0 // what is low is at small budgets: there is room for the legend below the ends of the lines
 	p.Add(plotter.NewGrid())
 	for i, m := range methods() {
 		if strings.HasPrefix(m.name, "puct_") {
