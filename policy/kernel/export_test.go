@@ -12,4 +12,8 @@ func BFloat16Kernels() map[string]*Set {
 }
 
 // Waiting is the number of helpers of Parallel that wait awake.
-func Waiting(s *Set) int { return int(s.helpers.free.Load()) }
+func Waiting(s *Set) int {
+	s.helpers.lock.Lock()
+	defer s.helpers.lock.Unlock()
+	return s.helpers.free
+}

@@ -17,75 +17,59 @@ const yieldEvery = 8
 // helpers are the goroutines of a set that have helped and wait awake for the next call. There are at most as many as have helped at
 // once; those that wait in vain end.
 type helpers struct {
+	lock sync.Mutex
 	// free is the number of those that wait and that no call has claimed.
-	free atomic.Int64
+	free int
+	jobs []*parallelJob // one for each helper that is claimed
 	// queued is len(jobs), to be looked at without the lock.
 	queued atomic.Int64
-	lock   sync.Mutex
-	jobs   []*parallelJob // one for each helper that is claimed
 }
 
 // call has up to most waiting helpers help with j, and says how many.
 func (h *helpers) call(j *parallelJob, most int) int {
-	for {
-		free := int(h.free.Load())
-		n := min(free, most)
-		if n == 0 {
-			return 0
-		}
-		if !h.free.CompareAndSwap(int64(free), int64(free-n)) {
-			continue
-		}
-		h.lock.Lock()
-		for range n {
-			h.jobs = append(h.jobs, j)
-		}
-		h.queued.Store(int64(len(h.jobs)))
-		h.lock.Unlock()
-		return n
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	n := min(h.free, most)
+	h.free -= n
+	for range n {
+		h.jobs = append(h.jobs, j)
 	}
+	h.queued.Store(int64(len(h.jobs)))
+	return n
 }
 
 // help is the life of a helper, from a first job on.
 func (h *helpers) help(j *parallelJob) {
 	for j != nil {
 		j.work()
-		h.free.Add(1) // before the caller, who may call again at once, hears of it
+		h.join() // before the caller, who may call again at once, hears of it
 		j.helped()
 		j = h.next()
 	}
 }
 
-// next is the job that a free helper is claimed for, nil if it waited in vain.
+// join makes a helper one of those that wait.
+func (h *helpers) join() {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	h.free++
+}
+
+// next is the job that a waiting helper is claimed for, nil if it waited in vain.
 func (h *helpers) next() *parallelJob {
 	for w := (watch{}); ; {
-		if j := h.take(); j != nil {
+		over := w.over()
+		if h.queued.Load() == 0 && !over {
+			continue
+		}
+		if j := h.take(); j != nil || over && h.leave() {
 			return j
 		}
-		if w.over() && h.leave() {
-			return nil
-		}
 	}
 }
 
-// leave takes a free helper away. If there is none, all that wait are claimed, and a job is on its way.
-func (h *helpers) leave() bool {
-	for {
-		free := h.free.Load()
-		if free == 0 {
-			return false
-		}
-		if h.free.CompareAndSwap(free, free-1) {
-			return true
-		}
-	}
-}
-
-// take is a job that a helper was claimed for, or nil.
+// take is a job that a helper is claimed for, or nil.
 func (h *helpers) take() *parallelJob {
-	if h.queued.Load() == 0 {
-		return nil
-	}
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	last := len(h.jobs) - 1
@@ -96,6 +80,17 @@ func (h *helpers) take() *parallelJob {
 	h.jobs[last], h.jobs = nil, h.jobs[:last]
 	h.queued.Store(int64(last))
 	return j
+}
+
+// leave takes a helper that no call has claimed out of those that wait. It is false if all are claimed: then there is a job to take.
+func (h *helpers) leave() bool {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if h.free == 0 {
+		return false
+	}
+	h.free--
+	return true
 }
 
 // watch counts looks at whether there is something to do.

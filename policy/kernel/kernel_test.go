@@ -184,6 +184,19 @@ func TestParallelCallsEachPieceOnce(t *testing.T) {
 	require.PanicsWithValue(t, "piece", func() { s.Parallel(10, 1, func(int, int) { panic("piece") }) })
 }
 
+func TestHelpersWaitAwakeForAWhile(t *testing.T) {
+	t.Parallel()
+	if runtime.GOMAXPROCS(0) == 1 {
+		t.Skip("with GOMAXPROCS=1 nobody helps")
+	}
+	s := kernel.Portable()
+	require.Eventually(t, func() bool {
+		s.Parallel(2, 1, func(int, int) {})
+		return kernel.Waiting(s) > 0
+	}, 10*time.Second, time.Microsecond, "who has helped waits")
+	require.Eventually(t, func() bool { return kernel.Waiting(s) == 0 }, 10*time.Second, time.Millisecond, "in vain, and ends")
+}
+
 func TestParallelCallsShareHelpers(t *testing.T) {
 	t.Parallel()
 	s := kernel.Portable()

@@ -55,6 +55,7 @@ type parallelJob struct {
 	done    chan struct{}
 }
 
+// asleep is more than the number of helpers of any call.
 const asleep = 1 << 32
 
 // work does pieces until there are none left.
