@@ -51,13 +51,16 @@ func (c comparison) has(r record) bool {
 	return r.Split == c.split && cmp.Or(r.Task, firstTask) == c.task && (alike || !m.judged)
 }
 
-// compare groups records. Greedy decoding and the majority ask no verifier and go by no values, and stand in all tables of a split.
+// compare groups records. Greedy decoding and the majority ask no verifier and go by no values, and stand in all tables of a split; a
+// table of them alone there is only where no other is.
 func compare(records []record) []comparison {
 	var out []comparison
-	for _, r := range records {
-		c := comparison{task: cmp.Or(r.Task, firstTask), split: r.Split, valued: r.Value != "", verified: r.Verified}
-		if !slices.ContainsFunc(out, func(other comparison) bool { return other.name() == c.name() }) {
-			out = append(out, c)
+	for _, judged := range []bool{true, false} {
+		for _, r := range records {
+			m, _ := methodOf(r.Method)
+			if m.judged == judged && !slices.ContainsFunc(out, func(c comparison) bool { return c.has(r) }) {
+				out = append(out, comparison{task: cmp.Or(r.Task, firstTask), split: r.Split, valued: r.Value != "", verified: r.Verified})
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b comparison) int { return strings.Compare(a.name(), b.name()) })
@@ -68,15 +71,8 @@ func compare(records []record) []comparison {
 			}
 		}
 	}
-	all := slices.Clone(out)
 	return slices.DeleteFunc(out, func(c comparison) bool {
-		other := slices.ContainsFunc(all, func(o comparison) bool {
-			return o.name() != c.name() && o.task == c.task && o.split == c.split
-		})
-		return !slices.ContainsFunc(c.records, func(r record) bool {
-			m, _ := methodOf(r.Method)
-			return r.Budget > 0 && (m.judged || !other) // what is judged by nobody stands in the other tables
-		})
+		return !slices.ContainsFunc(c.records, func(r record) bool { return r.Budget > 0 })
 	})
 }
 
