@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/hone-rl/hone/policy/kernel"
 )
 
@@ -29,6 +31,26 @@ func TestLinearInPieces(t *testing.T) {
 					}
 					requireBits(t, want[lo*out:hi*out], got, fmt.Sprint(s.Name(), add, piece, columns))
 				}
+			}
+		}
+	}
+}
+
+// What sampling does for each token and each matrix leaves nothing for the garbage collector.
+//
+//nolint:paralleltest // allocations are counted for the process
+func TestLinearAllocatesNothing(t *testing.T) {
+	const most, in, out = 20, 600, 300
+	r := rng("linear allocates nothing")
+	x, y, rows := normal(r, most*in), normal(r, most*out), normal(r, out*in)
+	for _, s := range own(t) {
+		for kind, w := range map[string]*kernel.Weight{"float32": s.NewWeight(rows, in), "bfloat16": s.NewBFloat16Weight(rows, in)} {
+			packed := make([]float32, s.PackedLen(w, most))
+			for _, m := range []int{1, 2, most} {
+				require.Zero(t, testing.AllocsPerRun(20, func() {
+					s.PackRows(w, packed, x, m, 0, m)
+					s.LinearPacked(w, 0, out, y, out, packed, m, true)
+				}), "%s %s %d", s.Name(), kind, m)
 			}
 		}
 	}

@@ -40,8 +40,9 @@ type panels struct {
 	// columns is the width of a panel, side that of a strip in memory: at least the rows that it has. product[r] is the kernel for r.
 	columns, side int
 	product       []productFunc
-	// row multiplies a single row with several panels of a weight.
-	row func(r *rowPanels)
+	// row multiplies a single row, [k], with count whole panels, two or rowStreams, that are apart bytes apart: y = x*B, or that added to y
+	// unless add is 0.
+	row func(k, count int, x, panels *float32, apart int, y *float32, add int)
 	// packRows copies the first columns elements of k rows of src, stride bytes apart, to rows of a panel, the rest of which becomes 0.
 	packRows func(dst, src *float32, stride, k, columns int)
 	// copyStrips copies side elements from each of count places of src, step bytes apart, to places of dst that are apart bytes

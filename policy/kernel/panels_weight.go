@@ -98,25 +98,15 @@ func (a *asked) advance(n int) {
 // several places at a time comes half as fast again.
 const rowStreams = 4
 
-// rowPanels is a row times count whole panels, two or rowStreams, that are apart bytes apart: y = x*B, or that added to y. x is [k].
-type rowPanels struct {
-	k, count  int
-	x, panels *float32
-	apart     int
-	y         *float32
-	add       int
-}
-
 // rowTimes does as many columns as fill an even number of panels and gives the first of the rest.
 func (t *panels) rowTimes(w *Weight, first, last int, y, x []float32, add bool) (next int) {
-	r := rowPanels{k: w.In, x: &x[0], apart: 4 * w.In * t.columns}
+	onto := 0
 	if add {
-		r.add = 1
+		onto = 1
 	}
-	for r.count = rowStreams; r.count > 1; r.count /= 2 {
-		for wide := r.count * t.columns; first+wide <= last; first += wide {
-			r.panels, r.y = &w.data[first*w.In], &y[first]
-			t.row(&r)
+	for count := rowStreams; count > 1; count /= 2 {
+		for wide := count * t.columns; first+wide <= last; first += wide {
+			t.row(w.In, count, &x[0], &w.data[first*w.In], 4*w.In*t.columns, &y[first], onto)
 		}
 	}
 	return first

@@ -1,16 +1,15 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func rowAVX512(r *rowPanels)
-TEXT ·rowAVX512(SB), NOSPLIT, $0-8
-	MOVQ r+0(FP), R12
-	MOVQ rowPanels_k(R12), R8
-	MOVQ rowPanels_x(R12), SI
-	MOVQ rowPanels_panels(R12), BX
-	MOVQ rowPanels_apart(R12), DX
-	MOVQ rowPanels_y(R12), DI
-	MOVQ rowPanels_add(R12), R10
-	MOVQ rowPanels_count(R12), R11
+// func rowAVX512(k, count int, x, panels *float32, apart int, y *float32, add int)
+TEXT ·rowAVX512(SB), NOSPLIT, $0-56
+	MOVQ k+0(FP), R8
+	MOVQ x+16(FP), SI
+	MOVQ panels+24(FP), BX
+	MOVQ apart+32(FP), DX
+	MOVQ y+40(FP), DI
+	MOVQ add+48(FP), R10
+	MOVQ count+8(FP), R11
 	LEAQ (DX)(DX*2), R9
 
 wideRun:
@@ -96,16 +95,15 @@ wideNext:
 	VZEROUPPER
 	RET
 
-// func rowAVX2(r *rowPanels)
-TEXT ·rowAVX2(SB), NOSPLIT, $0-8
-	MOVQ r+0(FP), R12
-	MOVQ rowPanels_k(R12), R8
-	MOVQ rowPanels_x(R12), SI
-	MOVQ rowPanels_panels(R12), BX
-	MOVQ rowPanels_apart(R12), DX
-	MOVQ rowPanels_y(R12), DI
-	MOVQ rowPanels_add(R12), R10
-	MOVQ rowPanels_count(R12), R11
+// func rowAVX2(k, count int, x, panels *float32, apart int, y *float32, add int)
+TEXT ·rowAVX2(SB), NOSPLIT, $0-56
+	MOVQ k+0(FP), R8
+	MOVQ x+16(FP), SI
+	MOVQ panels+24(FP), BX
+	MOVQ apart+32(FP), DX
+	MOVQ y+40(FP), DI
+	MOVQ add+48(FP), R10
+	MOVQ count+8(FP), R11
 	LEAQ (DX)(DX*2), R9
 
 narrowRun:
