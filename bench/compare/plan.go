@@ -66,7 +66,10 @@ var draws = []draw{ //nolint:gochecknoglobals // a table, never written
 func plan(short bool) []contest {
 	both := []string{hone, eager}
 	all := []string{hone, eager, compiled}
-	sampling := []string{hone, transformers, bf16, transformersBF16}
+	sampling := []string{hone, transformers}
+	if set, err := kernel.Open(); err == nil && set.BFloat16Kernels() != "go" { // which would take hours
+		sampling = append(sampling, bf16, transformersBF16)
+	}
 	if _, err := kernel.AMX(); err == nil {
 		all, sampling = append(all, amx), append(sampling, amx)
 	}

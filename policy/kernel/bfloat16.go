@@ -66,7 +66,7 @@ type half struct {
 	next                 ahead16
 }
 
-// BFloat16Kernels names what products of bfloat16 are computed with: "amx", "avx512" or, far slower, "go". They give the same bits.
+// BFloat16Kernels names what products of bfloat16 are computed with: "amx", "avx512", "avx2" or, far slower, "go". They give the same bits.
 func (s *Set) BFloat16Kernels() string { return s.halves.name }
 
 // RoundBFloat16 writes rows of in numbers, rounded as by [NewBFloat16], to rows of BFloat16Row(in). It panics where to is too short.

@@ -57,3 +57,15 @@ func wideHalves() halves {
 	h.scores, h.mix = cacheBy(h.product)
 	return h
 }
+
+// vectorHalves are those without tiles that the processor has, the fastest first.
+func vectorHalves() []halves {
+	var found []halves
+	if hasWide() {
+		found = append(found, wideHalves())
+	}
+	if hasSIMD() {
+		found = append(found, narrowHalves())
+	}
+	return append(found, plainHalves())
+}

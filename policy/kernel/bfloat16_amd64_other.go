@@ -3,9 +3,4 @@
 package kernel
 
 // allHalves are those that the processor has, the fastest first.
-func allHalves() []halves {
-	if hasWide() {
-		return []halves{wideHalves(), plainHalves()}
-	}
-	return []halves{plainHalves()}
-}
+func allHalves() []halves { return vectorHalves() }

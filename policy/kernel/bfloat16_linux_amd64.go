@@ -157,12 +157,8 @@ func tileConfig(n int) [64]byte {
 
 // allHalves are those that the processor has, the fastest first.
 func allHalves() []halves {
-	var found []halves
 	if hasTiles() {
-		found = append(found, tileHalves())
+		return append([]halves{tileHalves()}, vectorHalves()...)
 	}
-	if hasWide() {
-		found = append(found, wideHalves())
-	}
-	return append(found, plainHalves())
+	return vectorHalves()
 }

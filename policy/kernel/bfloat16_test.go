@@ -101,6 +101,22 @@ func TestKernelsOfBFloat16GiveEqualBits(t *testing.T) {
 	}
 }
 
+// In what is added to, in the products and in what comes out.
+func TestTinySumsOfBFloat16AreZero(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ x, w, y float32 }{
+		{0, 1, -0x1p-130},
+		{0x1p-70, 0x1p-70, 0},
+		{-1, 0x1p-126, 0x1.8p-126},
+	} {
+		const m, out = 3, 40
+		all := linears(slices.Repeat([]float32{c.w}, out), 1, m, slices.Repeat([]float32{c.x}, m), slices.Repeat([]float32{c.y}, m*out), true)
+		for name, got := range all {
+			requireSameNumbers(t, make([]float32, m*out), got, fmt.Sprintf("%s: %v * %v + %v", name, c.x, c.w, c.y))
+		}
+	}
+}
+
 // In float64, from the same rounded numbers.
 func TestLinearOfBFloat16AgreesWithFloat64(t *testing.T) {
 	t.Parallel()
