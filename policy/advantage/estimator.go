@@ -66,23 +66,32 @@ type Estimator struct {
 // Validate reports every value that is out of range or has no effect, joined, each wrapping [hone.ErrInvalid].
 func (e Estimator) Validate() error {
 	var errs []error
-	want := func(ok bool, name string, value any, rule string, about ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("%s is %v, must be %s: %w", name, value, fmt.Sprintf(rule, about...), hone.ErrInvalid))
+	fault := func(name string, value any, rule string, about ...any) {
+		errs = append(errs, fmt.Errorf("%s is %v, must be %s: %w", name, value, fmt.Sprintf(rule, about...), hone.ErrInvalid))
+	}
+	unit := func(name string, v float64) {
+		if !(v >= 0 && v <= 1) {
+			fault(name, v, "in [0, 1]")
 		}
 	}
-	unit := func(v float64) bool { return v >= 0 && v <= 1 }
-	want(slices.Contains(Kinds(), e.Advantage), "advantage", e.Advantage, "one of %s", Kinds())
-	want(unit(e.Gamma), "gamma", e.Gamma, "in [0, 1]")
-	want(unit(e.Lambda), "lambda", e.Lambda, "in [0, 1]")
-	want(unit(e.LambdaValue), "lambda_value", e.LambdaValue, "in [0, 1]")
-	want(e.LambdaAlpha >= 0 && !math.IsInf(e.LambdaAlpha, 0), "lambda_alpha", e.LambdaAlpha, "at least 0")
-	if e.Advantage.Grouped() || e.Advantage == Tree {
-		want(!unit(e.Gamma) || e.Gamma == 1, "gamma", e.Gamma, "1 with %s, which compares whole rewards", e.Advantage)
+	if !slices.Contains(Kinds(), e.Advantage) {
+		fault("advantage", e.Advantage, "one of %s", Kinds())
 	}
-	want(e.LambdaAlpha == 0 || e.Advantage == GAE, "lambda_alpha", e.LambdaAlpha, "0 with %s, which has no lambda", e.Advantage)
-	want(!e.WhitenBiased || e.Advantage == GAE || e.Advantage == ReinforcePP || e.Advantage == ReinforcePPBaseline,
-		"whiten_biased", e.WhitenBiased, "false with %s, which does not whiten", e.Advantage)
+	unit("gamma", e.Gamma)
+	unit("lambda", e.Lambda)
+	unit("lambda_value", e.LambdaValue)
+	if !(e.LambdaAlpha >= 0) || math.IsInf(e.LambdaAlpha, 0) {
+		fault("lambda_alpha", e.LambdaAlpha, "at least 0")
+	}
+	if (e.Advantage.Grouped() || e.Advantage == Tree) && e.Gamma >= 0 && e.Gamma < 1 {
+		fault("gamma", e.Gamma, "1 with %s, which compares whole rewards", e.Advantage)
+	}
+	if e.LambdaAlpha != 0 && e.Advantage != GAE {
+		fault("lambda_alpha", e.LambdaAlpha, "0 with %s, which has no lambda", e.Advantage)
+	}
+	if e.WhitenBiased && e.Advantage != GAE && e.Advantage != ReinforcePP && e.Advantage != ReinforcePPBaseline {
+		fault("whiten_biased", e.WhitenBiased, "false with %s, which does not whiten", e.Advantage)
+	}
 	return errors.Join(errs...)
 }
 

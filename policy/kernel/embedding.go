@@ -13,9 +13,16 @@ func (s *Set) Embed(y, table []float32, tokens []int32, width int) {
 // EmbedGrad adds the gradient for the table to dtable, [V, width], from that for y, dy [N, width]: each token's row to its own, in
 // the order of the tokens.
 func (s *Set) EmbedGrad(dtable, dy []float32, tokens []int32, width int) {
-	s.Parallel(width, embedColumns, func(lo, hi int) {
-		for i, t := range tokens {
-			s.vectors.add(dtable[int(t)*width+lo:int(t)*width+hi], dy[i*width+lo:i*width+hi])
+	s.embedGrads.parallel(s, width, embedColumns, embedGradWork{dtable, dy, tokens, width}, func(s *Set, w *embedGradWork, lo, hi int) {
+		for i, t := range w.tokens {
+			s.vectors.add(w.dtable[int(t)*w.width+lo:int(t)*w.width+hi], w.dy[i*w.width+lo:i*w.width+hi])
 		}
 	})
+}
+
+// embedGradWork are the arguments of EmbedGrad.
+type embedGradWork struct {
+	dtable, dy []float32
+	tokens     []int32
+	width      int
 }

@@ -45,6 +45,7 @@ type Set struct {
 	attendGrads works[attendGradWork]
 	updates     works[updateWork]
 	sums        works[sumWork]
+	embedGrads  works[embedGradWork]
 }
 
 // products is a set's way of multiplying.

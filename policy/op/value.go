@@ -42,6 +42,17 @@ func Value(p *Pack, x, weight, bias *gorgonia.Node, detached bool) (*gorgonia.No
 
 func valueGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node, detached bool) (gorgonia.Nodes, error) {
 	width := in[1].Shape()[0]
+	var now struct {
+		out []float32
+		in  [][]float32
+	}
+	rows := func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			d := now.out[i*width : (i+1)*width]
+			copy(d, now.in[0])
+			p.set.Scale(now.in[1][i], d)
+		}
+	}
 	dx, err := p.add(&operator{
 		name: "value.grad.x", out: in[0].Shape(),
 		run: func(out []float32, in [][]float32) {
@@ -49,13 +60,8 @@ func valueGrad(p *Pack, in gorgonia.Nodes, grad *gorgonia.Node, detached bool) (
 				clear(out)
 				return
 			}
-			p.set.Parallel(p.rows(), valueGrain, func(lo, hi int) {
-				for i := lo; i < hi; i++ {
-					d := out[i*width : (i+1)*width]
-					copy(d, in[0])
-					p.set.Scale(in[1][i], d)
-				}
-			})
+			now.out, now.in = out, in
+			p.set.Parallel(p.rows(), valueGrain, rows)
 		},
 	}, in[1], grad)
 	if err != nil {

@@ -128,58 +128,61 @@ func (c Config) Validate() error {
 	if err := c.Estimator.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("ppo: %w", err))
 	}
-	want := func(ok bool, name string, value any, rule string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("ppo: %s is %v, must be %s: %w", name, value, rule, hone.ErrInvalid))
-		}
-	}
 	atLeastZero := func(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 	positive := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 
-	want(known(c.Loss, LossClip, LossCISPO, LossGSPO), "loss", c.Loss, "clip, cispo or gspo")
-	want(known(c.Aggregation, AggregateTokenMean, AggregateSequenceMean, AggregateSequenceSum),
+	want(&errs, known(c.Loss, LossClip, LossCISPO, LossGSPO), "loss", c.Loss, "clip, cispo or gspo")
+	want(&errs, known(c.Aggregation, AggregateTokenMean, AggregateSequenceMean, AggregateSequenceSum),
 		"aggregation", c.Aggregation, "token_mean, seq_mean_token_mean or seq_mean_token_sum")
-	want(c.Loss != LossGSPO || c.Aggregation == AggregateSequenceMean,
+	want(&errs, c.Loss != LossGSPO || c.Aggregation == AggregateSequenceMean,
 		"aggregation", c.Aggregation, "seq_mean_token_mean with gspo, whose loss is one number a sequence")
-	want(c.SequenceTokens >= 0, "sequence_tokens", c.SequenceTokens, "at least 0")
-	want(c.SequenceTokens == 0 || c.Aggregation == AggregateSequenceSum,
+	want(&errs, c.SequenceTokens >= 0, "sequence_tokens", c.SequenceTokens, "at least 0")
+	want(&errs, c.SequenceTokens == 0 || c.Aggregation == AggregateSequenceSum,
 		"sequence_tokens", c.SequenceTokens, "0 with "+string(c.Aggregation)+", which has no constant to divide by")
-	want(c.Truncation == TruncationBootstrap || c.Truncation == TruncationTerminal, "truncation", c.Truncation, "bootstrap or terminal")
-	want(atLeastZero(c.GroupSpread), "group_spread", c.GroupSpread, "at least 0")
-	want(c.ClipLow > 0 && c.ClipLow <= 1, "clip_low", c.ClipLow, "in (0, 1]")
-	want(positive(c.ClipHigh), "clip_high", c.ClipHigh, "above 0")
-	want(c.DualClip == 0 || c.Loss != LossCISPO, "dual_clip", c.DualClip, "0 with cispo, whose weights are bounded already")
-	want(c.DualClip == 0 || c.DualClip > 1 && !math.IsInf(c.DualClip, 0), "dual_clip", c.DualClip, "0 or above 1")
-	want(atLeastZero(c.ValueClip), "value_clip", c.ValueClip, "at least 0")
-	want(atLeastZero(c.ValueCoef), "value_coef", c.ValueCoef, "at least 0")
-	want(c.ValueCoef != 0 || c.Advantage != advantage.GAE, "value_coef", c.ValueCoef,
+	want(&errs, c.Truncation == TruncationBootstrap || c.Truncation == TruncationTerminal, "truncation", c.Truncation, "bootstrap or terminal")
+	want(&errs, atLeastZero(c.GroupSpread), "group_spread", c.GroupSpread, "at least 0")
+	want(&errs, c.ClipLow > 0 && c.ClipLow <= 1, "clip_low", c.ClipLow, "in (0, 1]")
+	want(&errs, positive(c.ClipHigh), "clip_high", c.ClipHigh, "above 0")
+	want(&errs, c.DualClip == 0 || c.Loss != LossCISPO, "dual_clip", c.DualClip, "0 with cispo, whose weights are bounded already")
+	want(&errs, c.DualClip == 0 || c.DualClip > 1 && !math.IsInf(c.DualClip, 0), "dual_clip", c.DualClip, "0 or above 1")
+	want(&errs, atLeastZero(c.ValueClip), "value_clip", c.ValueClip, "at least 0")
+	want(&errs, atLeastZero(c.ValueCoef), "value_coef", c.ValueCoef, "at least 0")
+	want(&errs, c.ValueCoef != 0 || c.Advantage != advantage.GAE, "value_coef", c.ValueCoef,
 		"above 0 with gae, whose advantages need a value head that learns; the other estimators need none")
-	want(atLeastZero(c.EntropyCoef), "entropy_coef", c.EntropyCoef, "at least 0")
-	want(atLeastZero(c.EntropyTarget), "entropy_target", c.EntropyTarget, "at least 0")
-	want(atLeastZero(c.EntropyStep), "entropy_step", c.EntropyStep, "at least 0")
-	want((c.EntropyTarget > 0) == (c.EntropyStep > 0), "entropy_step", c.EntropyStep, "above 0 with an entropy_target, and 0 without")
-	want(c.CriticWarmup >= 0, "critic_warmup", c.CriticWarmup, "at least 0")
-	want(c.CriticWarmup == 0 || c.ValueCoef > 0, "critic_warmup", c.CriticWarmup, "0 without a value_coef: nothing would learn")
-	want(c.CriticPretrain >= 0, "critic_pretrain", c.CriticPretrain, "at least 0")
-	want(c.CriticPretrain == 0 || c.CriticWarmup > 0, "critic_pretrain", c.CriticPretrain,
+	want(&errs, atLeastZero(c.EntropyCoef), "entropy_coef", c.EntropyCoef, "at least 0")
+	want(&errs, atLeastZero(c.EntropyTarget), "entropy_target", c.EntropyTarget, "at least 0")
+	want(&errs, atLeastZero(c.EntropyStep), "entropy_step", c.EntropyStep, "at least 0")
+	want(&errs, (c.EntropyTarget > 0) == (c.EntropyStep > 0), "entropy_step", c.EntropyStep, "above 0 with an entropy_target, and 0 without")
+	want(&errs, c.CriticWarmup >= 0, "critic_warmup", c.CriticWarmup, "at least 0")
+	want(&errs, c.CriticWarmup == 0 || c.ValueCoef > 0, "critic_warmup", c.CriticWarmup, "0 without a value_coef: nothing would learn")
+	want(&errs, c.CriticPretrain >= 0, "critic_pretrain", c.CriticPretrain, "at least 0")
+	want(&errs, c.CriticPretrain == 0 || c.CriticWarmup > 0, "critic_pretrain", c.CriticPretrain,
 		"0 without a critic_warmup, whose trajectories it goes over")
-	want(atLeastZero(c.ImitationCoef), "imitation_coef", c.ImitationCoef, "at least 0")
-	want(c.KLPenalty != "loss_k1", "kl_penalty", c.KLPenalty,
+	want(&errs, atLeastZero(c.ImitationCoef), "imitation_coef", c.ImitationCoef, "at least 0")
+	want(&errs, c.KLPenalty != "loss_k1", "kl_penalty", c.KLPenalty,
 		"another: the gradient of k1 in the loss is 0 in expectation, so it holds nothing")
-	want(known(c.KLPenalty, "loss_k1", KLInReward, KLInLossK2, KLInLossK3, KLInLossK1Straight, KLInLossK3Straight),
+	want(&errs, known(c.KLPenalty, "loss_k1", KLInReward, KLInLossK2, KLInLossK3, KLInLossK1Straight, KLInLossK3Straight),
 		"kl_penalty", c.KLPenalty, "reward, loss_k2, loss_k3, loss_k1_straight or loss_k3_straight")
-	want(atLeastZero(c.KLCoef), "kl_coef", c.KLCoef, "at least 0")
-	want(atLeastZero(c.KLTarget), "kl_target", c.KLTarget, "at least 0")
-	want(positive(c.KLHorizon), "kl_horizon", c.KLHorizon, "above 0")
-	want(c.Epochs >= 1, "epochs", c.Epochs, "at least 1")
-	want(c.Minibatches >= 1, "minibatches", c.Minibatches, "at least 1")
-	want(atLeastZero(c.TargetKL), "target_kl", c.TargetKL, "at least 0")
-	want(c.BatchTokens >= 1 && c.BatchTokens <= policy.MaxBatch, "batch_tokens", c.BatchTokens,
-		fmt.Sprintf("in [1, %d]", policy.MaxBatch))
-	want(positive(c.LearningRate), "learning_rate", c.LearningRate, "above 0")
-	want(c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
-	want(atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
+	want(&errs, atLeastZero(c.KLCoef), "kl_coef", c.KLCoef, "at least 0")
+	want(&errs, atLeastZero(c.KLTarget), "kl_target", c.KLTarget, "at least 0")
+	want(&errs, positive(c.KLHorizon), "kl_horizon", c.KLHorizon, "above 0")
+	want(&errs, c.Epochs >= 1, "epochs", c.Epochs, "at least 1")
+	want(&errs, c.Minibatches >= 1, "minibatches", c.Minibatches, "at least 1")
+	want(&errs, atLeastZero(c.TargetKL), "target_kl", c.TargetKL, "at least 0")
+	if c.BatchTokens < 1 || c.BatchTokens > policy.MaxBatch {
+		want(&errs, false, "batch_tokens", c.BatchTokens, fmt.Sprintf("in [1, %d]", policy.MaxBatch))
+	}
+	want(&errs, positive(c.LearningRate), "learning_rate", c.LearningRate, "above 0")
+	want(&errs, c.Warmup >= 0, "warmup", c.Warmup, "at least 0")
+	want(&errs, atLeastZero(c.ClipNorm), "clip_norm", c.ClipNorm, "at least 0")
 	return errors.Join(append(errs, c.Importance.Validate(), c.Shaping.Validate(), c.Schedules.validate(c), c.Guard.Validate())...)
+}
+
+// want adds a fault where a value is not ok. It is generic so that good values are not moved to the heap, update after update.
+func want[T any](errs *[]error, ok bool, name string, value T, rule string) {
+	if !ok {
+		*errs = append(*errs, fmt.Errorf("ppo: %s is %v, must be %s: %w", name, value, rule, hone.ErrInvalid))
+	}
 }
 
 // Pretraining is c for an update with UpdateInput.ValueOnly over stored trajectories: CriticPretrain passes in which the value head learns
