@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // patience is how often a goroutine of [Set.Parallel] that has nothing to do looks for something before it goes to sleep: some
@@ -13,6 +15,9 @@ const patience = 2048
 
 // yieldEvery is how many looks are between two offers of the processor to others, some microseconds.
 const yieldEvery = 8
+
+// taken is how long after an offer the next one comes at least if others have had the processor meanwhile.
+const taken = 100 * time.Microsecond
 
 // helpers are the goroutines of a set that have helped and wait awake for the next call. There are at most as many as have helped at
 // once; those that wait in vain end.
@@ -82,6 +87,21 @@ func (h *helpers) take() *parallelJob {
 	return j
 }
 
+// dismiss lets helpers that are claimed for j and have not begun wait for another call, and says how many.
+func (h *helpers) dismiss(j *parallelJob) int {
+	if h.queued.Load() == 0 {
+		return 0
+	}
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	before := len(h.jobs)
+	h.jobs = slices.DeleteFunc(h.jobs, func(other *parallelJob) bool { return other == j })
+	n := before - len(h.jobs)
+	h.free += n
+	h.queued.Store(int64(len(h.jobs)))
+	return n
+}
+
 // leave takes a helper that no call has claimed out of those that wait. It is false if all are claimed: then there is a job to take.
 func (h *helpers) leave() bool {
 	h.lock.Lock()
@@ -94,15 +114,25 @@ func (h *helpers) leave() bool {
 }
 
 // watch counts looks at whether there is something to do.
-type watch struct{ looks int }
+type watch struct {
+	looks int
+	// offered is when the processor was last offered to others.
+	offered time.Time
+}
 
 // over lets a moment pass and says whether patience is over. The core's other thread has more of the core in it, and any process and
-// goroutine that wants the processor has it.
+// goroutine that wants the processor has it. If one keeps it, patience is over: who stays awake and offers it stands behind the others each
+// time, where who sleeps comes first when woken.
 func (w *watch) over() bool {
 	pause()
 	if w.looks++; w.looks%yieldEvery == 0 {
 		yield()
 		runtime.Gosched()
+		now := time.Now() //nolint:forbidigo // decides who waits how, and no number
+		if w.looks > yieldEvery && now.Sub(w.offered) > taken {
+			w.looks = patience
+		}
+		w.offered = now
 	}
 	return w.looks >= patience
 }

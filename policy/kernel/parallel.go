@@ -33,6 +33,8 @@ func (s *Set) Parallel(n, grain int, f func(lo, hi int)) {
 		go j.run()
 	}
 	j.work()
+	// A helper whose thread another process keeps from running would be long in coming, and there is nothing left to do.
+	j.helping.Add(-int64(s.helpers.dismiss(j)))
 	j.wait()
 	failure := j.failure.Swap(nil)
 	j.f = nil
