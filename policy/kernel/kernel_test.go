@@ -197,6 +197,24 @@ func TestHelpersWaitAwakeForAWhile(t *testing.T) {
 	require.Eventually(t, func() bool { return kernel.Waiting(s) == 0 }, 10*time.Second, time.Millisecond, "in vain, and ends")
 }
 
+// A helper may be kept from running for as long as others want the processor.
+func TestNobodyWaitsForAHelperThatHasNotBegun(t *testing.T) {
+	t.Parallel()
+	if runtime.GOMAXPROCS(0) == 1 {
+		t.Skip("with GOMAXPROCS=1 nobody helps")
+	}
+	s := kernel.Portable()
+	for range runtime.GOMAXPROCS(0) - 1 {
+		kernel.AddAbsent(s)
+	}
+	for range 3 {
+		done := 0
+		s.Parallel(5, 1, func(int, int) { done++ })
+		require.Equal(t, 5, done, "by the caller alone")
+		require.Equal(t, runtime.GOMAXPROCS(0)-1, kernel.Waiting(s), "the claims are taken back")
+	}
+}
+
 func TestParallelCallsShareHelpers(t *testing.T) {
 	t.Parallel()
 	s := kernel.Portable()
